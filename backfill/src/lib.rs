@@ -1,0 +1,1 @@
+//! Bulk copy of legacy tables in resumable chunks.

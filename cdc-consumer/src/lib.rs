@@ -1,0 +1,1 @@
+//! Debezium change events from Kafka into the one way in.

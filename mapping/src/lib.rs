@@ -1,0 +1,17 @@
+//! The mapping language, canonical keys and the one encoding of a row.
+//!
+//! A [`plan::Plan`] is compiled once from mapping files and the legacy
+//! [`catalog::Catalog`]; from then on [`plan::TablePlan::map`] turns one legacy row
+//! (a slice of [`value::LegacyValue`]) into Postgres binary fields inside a
+//! [`row::RowBatch`]. Backfill, change events and reconcile all go through that one
+//! function, so there is one encoding and no "almost equal".
+//!
+//! Nothing here knows a clock, a file, a socket or an executor: everything that
+//! varies is an argument.
+
+pub mod catalog;
+pub mod key;
+pub mod plan;
+pub mod position;
+pub mod row;
+pub mod value;

@@ -1,0 +1,304 @@
+//! The compiled plan: what each legacy table becomes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    catalog::{LegacyTable, SqlType},
+    key::CanonicalKey,
+    position::Position,
+    row::Batches,
+    value::LegacyValue,
+};
+
+/// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityId(pub u16);
+
+/// A table's index in [`Plan::tables`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u16);
+
+/// The Postgres types that mapping writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are Postgres's own names")]
+pub enum PgType {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float8,
+    /// Digits after the point as the column declares them.
+    Numeric { scale: u8 },
+    Text,
+    Bytea,
+    Uuid,
+    Date,
+    Time,
+    /// Without a zone.
+    Timestamp,
+    Timestamptz,
+}
+
+/// How reconcile compares a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compare {
+    /// Byte for byte.
+    Exact,
+    /// Both NULL or both not (`deleted_at`: the legacy side does not know the time).
+    Presence,
+    /// Not compared, for the reason that every report prints.
+    Skip(String),
+}
+
+/// A column of a target table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetColumn {
+    /// Its name, `snake_case`.
+    pub name: String,
+    /// Its type.
+    pub pg_type: PgType,
+    /// The legacy column that it is made from, where there is one.
+    pub from: Option<String>,
+    /// How it is compared.
+    pub compare: Compare,
+    /// Whether its values are masked in reports and quarantine.
+    pub sensitive: bool,
+}
+
+/// What happens to rows whose parent never came when foreign keys are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrphanPolicy {
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+    /// The reference is set to NULL at the seal, audited.
+    Null,
+    /// No constraint is made; the gate lists them.
+    Allow,
+}
+
+/// A column that holds another entity's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The column.
+    pub column: String,
+    /// The entity that it points to.
+    pub entity: EntityId,
+    /// What the seal does about orphans.
+    pub orphans: OrphanPolicy,
+}
+
+/// What a soft delete (`GCRecord`) does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoftDelete {
+    /// The entity has none.
+    None,
+    /// The target row is deleted.
+    Delete,
+    /// The target row stays, with `deleted_at` set.
+    DeletedAt,
+}
+
+/// A part of an entity: one legacy table's share of its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The table that it is read from.
+    pub table: TableId,
+    /// Its columns, as indexes into [`EntityPlan::columns`], in the order in which
+    /// [`crate::row::RowBatch::fields`] holds them. Column 0 (`id`) is in every part.
+    pub columns: Vec<usize>,
+}
+
+/// What one entity becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityPlan {
+    /// Its index.
+    pub id: EntityId,
+    /// Its name in mapping files and commands, such as `contracts`.
+    pub name: String,
+    /// The domain that it is cut over with.
+    pub domain: String,
+    /// The Postgres table (in schema `public` unless the file says otherwise).
+    pub target_schema: String,
+    /// The Postgres table.
+    pub target_table: String,
+    /// Its columns in the order of the rows' fields; the first is `id uuid`. The engine's own
+    /// `source_position bytea` is not among them.
+    pub columns: Vec<TargetColumn>,
+    /// Its parts: one, or the root and its leaves (TPT).
+    pub parts: Vec<Part>,
+    /// Its references.
+    pub references: Vec<Reference>,
+    /// What a soft delete does.
+    pub soft_delete: SoftDelete,
+    /// The index of `deleted_at` among `columns`, with [`SoftDelete::DeletedAt`].
+    pub deleted_at: Option<usize>,
+    /// The index of the version column among `columns`, where the entity has one.
+    pub version: Option<usize>,
+}
+
+/// A column that is read from a legacy table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceColumn {
+    /// As the catalogue spells it.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// Whether it is part of the primary key.
+    pub key: bool,
+    /// Whether NULL in an update event means "unknown" (trap 10).
+    pub lob: bool,
+}
+
+/// What a legacy table is to the migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableRole {
+    /// It feeds these entities' parts (a TPT root feeds several entities, each row at most one).
+    Entities(Vec<(EntityId, u8)>),
+    /// `XPObjectType`: the numbers of the type names.
+    ObjectTypes,
+    /// It is left out on purpose.
+    Ignored {
+        /// Why; printed in every report.
+        reason: String,
+    },
+}
+
+/// The type names of this legacy database: `XPObjectType.OID` → `TypeName`.
+pub type ObjectTypes = BTreeMap<i64, String>;
+
+/// What varies between two calls of [`TablePlan::map`].
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Trap 2: the numbers are local to a database.
+    pub object_types: &'a ObjectTypes,
+    /// The caller's clock, for `deleted_at`: microseconds since 1970 UTC.
+    pub seen_at_us: i64,
+}
+
+/// Whether the source says that the row is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceOp {
+    /// Insert, update or read: `values` is the row as it is now.
+    Upsert,
+    /// Delete: `values` is the last image, or the key and [`LegacyValue::Unchanged`].
+    Delete,
+}
+
+/// One legacy row as it was read or received.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceChange<'a> {
+    /// What happened.
+    pub op: SourceOp,
+    /// One value for each of [`TablePlan::columns`], in that order.
+    pub values: &'a [LegacyValue<'a>],
+    /// Where in the log.
+    pub position: Position,
+    /// The caller's number for it, kept in [`crate::row::Row::sequence`].
+    pub sequence: u32,
+}
+
+/// What became of a source row. Exactly one of the three, so that counts add up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is in the batches.
+    Mapped(EntityId),
+    /// A named rule of the mapping leaves it out.
+    Ignored(Arc<str>),
+    /// It can't be mapped.
+    Rejected(Box<Rejection>),
+}
+
+/// Why a row can't be mapped. Stored in quarantine: codes and texts are a format.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejection {
+    /// The entity, where it is known.
+    pub entity: Option<EntityId>,
+    /// The key, where it could be made.
+    pub key: Option<CanonicalKey>,
+    /// The legacy column.
+    pub column: String,
+    /// A stable code such as `money.inexact` or `text.nul`.
+    pub rule: &'static str,
+    /// One sentence for the engineer: the value (masked where sensitive), and what to do.
+    pub detail: String,
+}
+
+/// What one legacy table becomes.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// Its index.
+    pub id: TableId,
+    /// Its name.
+    pub table: LegacyTable,
+    /// The columns that are read, key columns included. Readers send exactly these, in this order.
+    pub columns: Vec<SourceColumn>,
+    /// The primary key, as indexes into `columns`, in the key's own order.
+    pub key: Vec<usize>,
+    /// What it is to the migration.
+    pub role: TableRole,
+}
+
+impl TablePlan {
+    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the batches are
+    /// as they were.
+    pub fn map(
+        &self,
+        change: &SourceChange<'_>,
+        context: &Context<'_>,
+        batches: &mut Batches,
+    ) -> Outcome {
+        let _ = (change, context, batches);
+        Outcome::Ignored("not built yet".into())
+    }
+
+    /// The canonical key of a row, from the values of its key columns alone (the others may be
+    /// [`LegacyValue::Unchanged`]); for quarantine and for repairs. `None` when a key column is
+    /// NULL or unreadable.
+    #[must_use]
+    pub fn canonical_key(&self, values: &[LegacyValue<'_>]) -> Option<CanonicalKey> {
+        let _ = values;
+        None
+    }
+}
+
+/// Everything that the mapping files say, checked against the catalogue.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The legacy database's name, as topics spell it.
+    pub database: String,
+    /// All entities, by id.
+    pub entities: Vec<EntityPlan>,
+    /// All tables that the files name, by id.
+    pub tables: Vec<TablePlan>,
+    /// A hash of the files' texts: the mapping's version in every report.
+    pub version: String,
+}
+
+impl Plan {
+    /// A table by its legacy name, without regard to case.
+    #[must_use]
+    pub fn table(&self, schema: &str, name: &str) -> Option<&TablePlan> {
+        self.tables.iter().find(|plan| {
+            plan.table.schema.eq_ignore_ascii_case(schema)
+                && plan.table.name.eq_ignore_ascii_case(name)
+        })
+    }
+
+    /// An entity by name.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Option<&EntityPlan> {
+        self.entities.iter().find(|entity| entity.name == name)
+    }
+
+    /// The domains, in the files' order.
+    #[must_use]
+    pub fn domains(&self) -> Vec<&str> {
+        let mut domains: Vec<&str> = Vec::new();
+        for entity in &self.entities {
+            if !domains.contains(&entity.domain.as_str()) {
+                domains.push(&entity.domain);
+            }
+        }
+        domains
+    }
+}

@@ -1,0 +1,122 @@
+//! Mapped rows on their way into Postgres.
+//!
+//! A row is the body of a `COPY … BINARY` tuple without its field count: for each target
+//! column a big-endian `i32` length (-1 for NULL) and the bytes. Ids are not known to this
+//! crate (keys are minted in Postgres), so each id is 16 zero bytes and an [`IdSlot`] that
+//! says where they are and which key they stand for; `target` fills them in place.
+
+use std::ops::Range;
+
+use crate::{key::CanonicalKey, plan::EntityId, position::Position};
+
+/// Which columns of a row the event did not carry: bit *n* is column *n* of the part.
+pub type ColumnMask = u64;
+
+/// Sixteen bytes that wait for an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdSlot {
+    /// Where the 16 bytes begin, counted from the start of [`RowBatch::fields`].
+    pub offset: usize,
+    /// The entity that the id belongs to.
+    pub entity: EntityId,
+    /// Its key in the legacy database.
+    pub key: CanonicalKey,
+}
+
+/// What happens to the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// The row is there, with these fields.
+    Upsert,
+    /// The row is there and soft-deleted: an existing target row keeps its columns and only
+    /// takes the `deleted_at`, version and position of this one (the legacy row has lost its
+    /// references by now); a missing one is inserted with what there is.
+    SoftDelete,
+    /// The row is gone. No fields.
+    Delete,
+}
+
+/// One row in a [`RowBatch`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What happens to it.
+    pub kind: RowKind,
+    /// Its key in the legacy database.
+    pub key: CanonicalKey,
+    /// The position of the change that made it.
+    pub position: Position,
+    /// Where its fields are in [`RowBatch::fields`].
+    pub fields: Range<usize>,
+    /// Where its slots are in [`RowBatch::slots`]; the first one is its own id.
+    pub slots: Range<usize>,
+    /// Columns whose value is not known; their field is NULL and must not be written.
+    pub unchanged: ColumnMask,
+    /// Milliseconds since 1970 UTC for the id's time part, where the mapping names a column.
+    pub created_at_ms: Option<i64>,
+    /// The caller's own number for the change (an index into what it read).
+    pub sequence: u32,
+}
+
+/// Rows of one part of one entity, in the order in which they were mapped.
+#[derive(Debug, Clone)]
+pub struct RowBatch {
+    /// The entity.
+    pub entity: EntityId,
+    /// Which of its parts (0 is the root, and the only one for most).
+    pub part: u8,
+    /// The bytes of all rows.
+    pub fields: Vec<u8>,
+    /// The ids to fill in.
+    pub slots: Vec<IdSlot>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+impl RowBatch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new(entity: EntityId, part: u8) -> Self {
+        Self { entity, part, fields: Vec::new(), slots: Vec::new(), rows: Vec::new() }
+    }
+}
+
+/// Mapped rows of several entities. Few are in use at a time, so a linear search serves.
+#[derive(Debug, Clone, Default)]
+pub struct Batches {
+    batches: Vec<RowBatch>,
+}
+
+impl Batches {
+    /// The batch of a part, made when it is not there yet.
+    pub fn part(&mut self, entity: EntityId, part: u8) -> &mut RowBatch {
+        let found = self.batches.iter().position(|b| b.entity == entity && b.part == part);
+        let index = found.unwrap_or_else(|| {
+            self.batches.push(RowBatch::new(entity, part));
+            self.batches.len() - 1
+        });
+        &mut self.batches[index]
+    }
+
+    /// All batches.
+    pub fn iter(&self) -> impl Iterator<Item = &RowBatch> {
+        self.batches.iter()
+    }
+
+    /// All batches, to take apart.
+    #[must_use]
+    pub fn into_inner(self) -> Vec<RowBatch> {
+        self.batches
+    }
+
+    /// Number of rows in all batches.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
+        self.batches.iter().map(|batch| batch.rows.len()).sum()
+    }
+
+    /// Bytes of fields in all batches.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.batches.iter().map(|batch| batch.fields.len()).sum()
+    }
+}

@@ -1,0 +1,1 @@
+//! The exact verdict on two moving databases.

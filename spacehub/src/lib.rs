@@ -1,0 +1,1 @@
+//! The first customer: its mapping files, its demo data and the writer that keeps changing them.
