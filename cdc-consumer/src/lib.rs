@@ -1,1 +1,28 @@
 //! Debezium change events from Kafka into the one way in.
+//!
+//! The promise: whatever is delivered (twice, late, cut off, by two processes at once), the
+//! target ends as the legacy database's log says, and every data event is counted once as
+//! applied, stale, folded, ignored or quarantined.
+//!
+//! How: positions live in Postgres and move in the transaction that writes the rows
+//! ([`target`]); Kafka's own committed offsets are telemetry. What is pure (decoding, batching,
+//! offsets, drift) is apart from what is not ([`run()`]), so that the simulator runs the same
+//! code.
+//!
+//! Reading order: [`run()`], [`settings`], [`decode`], [`batch`], [`canonical`], [`line`].
+
+pub mod batch;
+pub mod canonical;
+pub mod decode;
+pub mod error;
+pub mod line;
+pub mod run;
+pub mod settings;
+pub mod status;
+
+pub use decode::Decoder;
+pub use error::Error;
+pub use line::{Types, decode_line};
+pub use run::run;
+pub use settings::{Modes, Settings};
+pub use status::{Progress, Report};

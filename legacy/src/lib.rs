@@ -3,9 +3,16 @@
 //! The only crate that names tiberius. Every statement that it sends is built in
 //! [`statement`] and listed in `docs/statements.md`; the sandbox answers exactly those.
 
+mod catalog;
 pub mod error;
+mod marker;
+mod read;
 pub mod session;
 pub mod statement;
+mod url;
+mod value;
 
-pub use error::Error;
-pub use session::{Encryption, Session, Settings};
+pub use error::{Disposition, Error};
+pub use session::{
+    CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,
+};

@@ -1,15 +1,18 @@
 //! One connection.
+//!
+//! A connection does one thing at a time. When a request is given up half-way (a time limit, a
+//! dropped future, a sink that went away), the rest of the answer is still on its way and the
+//! connection is of no use any more: it is closed, and the next call says [`Error::Lost`].
 
-use mapping::{
-    catalog::{Catalog, LegacyTable},
-    key::CanonicalKey,
-    plan::{ObjectTypes, TablePlan},
-    position::Lsn,
-    value::LegacyValue,
-};
-use secrecy::SecretString;
+use std::time::Duration;
 
-use crate::Error;
+use mapping::{position::Lsn, value::LegacyValue};
+use secrecy::{ExposeSecret, SecretString};
+use tiberius::{AuthMethod, Client, EncryptionLevel, QueryStream};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+use crate::{Error, statement::Statement};
 
 /// How the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,8 @@ pub enum Encryption {
 }
 
 /// Where the legacy server is and who we are there.
-/// As a URL: `mssql://user@host:1433/Spacehub23?encrypt=required|off&trust=true`.
+/// As a URL: `mssql://user@host:1433/Spacehub23?encrypt=required|off&trust=true`
+/// ([`std::str::FromStr`]; printed without the password).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Host name or address.
@@ -40,11 +44,42 @@ pub struct Settings {
     pub trust_certificate: bool,
 }
 
-/// One connection to the legacy server.
-pub struct Session {}
+/// How long to wait for the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For TCP, TLS and login together.
+    pub connect: Duration,
+    /// For the first part of an answer. Planning the chunks of a big table numbers all its keys
+    /// before the first row comes, so this is minutes, not seconds.
+    pub answer: Duration,
+    /// For the next batch of rows in a running stream.
+    pub stall: Duration,
+}
 
-/// A legacy row: one value for each of [`TablePlan::columns`].
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(300),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How a session's reads see other sessions' changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Each row as it is committed when it is read. The default.
+    ReadCommitted,
+    /// Each statement as of its start; the database must allow it.
+    Snapshot,
+}
+
+/// A legacy row: one value for each of [`mapping::plan::TablePlan::columns`].
 pub type LegacyRow = Vec<LegacyValue<'static>>;
+
+/// Where a streamed range goes: batches of up to about a thousand rows or a megabyte.
+pub type RowSink = mpsc::Sender<Vec<LegacyRow>>;
 
 /// A part of a table between two keys, in key order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,107 +99,184 @@ pub struct CaptureState {
     pub enabled: bool,
 }
 
+/// The driver's connection.
+pub(crate) type Connection = Client<Compat<TcpStream>>;
+
+/// TDS's largest packet. With the default of 4 KB a row of a kilobyte crosses a packet in every
+/// fourth row, and each packet is one more turn of the reader.
+const PACKET_BYTES: u32 = 32_767;
+
+/// One connection to the legacy server.
+pub struct Session {
+    /// `None` once the connection is of no use.
+    connection: Option<Connection>,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("usable", &self.connection.is_some()).finish()
+    }
+}
+
 impl Session {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// [`Error::Connect`], an error for a refused login, or one for a refused encryption level.
+    /// [`Error::Connect`], [`Error::Login`], [`Error::Database`], [`Error::Encryption`], or
+    /// [`Error::PlainText`].
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let _ = settings;
-        std::future::pending().await
+        Self::connect_within(settings, Limits::default()).await
     }
 
-    /// The whole catalogue.
+    /// Connects and logs in, with limits of one's own.
     ///
     /// # Errors
-    /// Any failure of the connection or a missing permission.
-    pub async fn catalog(&mut self) -> Result<Catalog, Error> {
-        std::future::pending().await
+    /// As [`Session::connect`].
+    pub async fn connect_within(settings: &Settings, limits: Limits) -> Result<Self, Error> {
+        settings.check()?;
+        let handshake = Box::pin(handshake(settings));
+        let connection = timeout(limits.connect, handshake).await.map_err(|_| {
+            let source = format!(
+                "no answer within {:?} (encrypt={})",
+                limits.connect,
+                settings.encryption.name()
+            );
+            Error::Connect { address: settings.address(), source: source.into() }
+        })??;
+        let mut session = Self { connection: Some(connection), limits };
+        session.run(&Statement::options(), "setting the session's options").await?;
+        session.run(&Statement::lock_timeout(), "setting the session's options").await?;
+        Ok(session)
     }
 
-    /// The capture state: the low watermark is its `max_lsn`.
-    ///
-    /// # Errors
-    /// Any failure of the connection.
-    pub async fn capture_state(&mut self) -> Result<CaptureState, Error> {
-        std::future::pending().await
+    /// Whether the connection can still be used.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.connection.is_some()
     }
 
-    /// `sys.fn_cdc_get_min_lsn(instance)`.
-    ///
-    /// # Errors
-    /// Any failure of the connection.
-    pub async fn min_lsn(&mut self, capture_instance: &str) -> Result<Option<Lsn>, Error> {
-        let _ = capture_instance;
-        std::future::pending().await
+    /// Changes the limits of later calls.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
-    /// `XPObjectType` as a dictionary; empty when the table is not there.
+    /// Changes how later reads see other sessions' changes.
     ///
     /// # Errors
-    /// Any failure of the connection.
-    pub async fn object_types(&mut self) -> Result<ObjectTypes, Error> {
-        std::future::pending().await
+    /// [`Error::Snapshot`] may come only with the first read.
+    pub async fn isolate(&mut self, isolation: Isolation) -> Result<(), Error> {
+        self.run(&Statement::isolation(isolation), "setting the isolation level").await
     }
 
-    /// Number of rows, from the catalogue's partition statistics (an estimate).
-    ///
-    /// # Errors
-    /// Any failure of the connection.
-    pub async fn row_count(&mut self, table: &LegacyTable) -> Result<u64, Error> {
-        let _ = table;
-        std::future::pending().await
+    /// Sends a statement and drops what it answers.
+    pub(crate) async fn run(&mut self, statement: &Statement, doing: &str) -> Result<(), Error> {
+        self.rows(statement, doing).await.map(|_| ())
     }
 
-    /// Keys that cut the table into ranges of about `rows` rows each, in key order: the last
-    /// key of each range but the final one. Empty for a small table.
-    ///
-    /// # Errors
-    /// Any failure of the connection, or a key type that can't be walked.
-    pub async fn split(&mut self, plan: &TablePlan, rows: u64) -> Result<Vec<LegacyRow>, Error> {
-        let _ = (plan, rows);
-        std::future::pending().await
-    }
-
-    /// Reads a range as one ordered stream and hands over row by row. `each` returns `false` to
-    /// stop early. The number of rows handed over is returned.
-    ///
-    /// # Errors
-    /// Any failure of the connection; rows handed over before it stay handed over.
-    pub async fn read_range(
+    /// Sends a statement and collects its (few) rows.
+    pub(crate) async fn rows(
         &mut self,
-        plan: &TablePlan,
-        range: &KeyRange,
-        each: &mut (dyn FnMut(LegacyRow) -> bool + Send),
-    ) -> Result<u64, Error> {
-        let _ = (plan, range, each);
-        std::future::pending().await
+        statement: &Statement,
+        doing: &str,
+    ) -> Result<Vec<tiberius::Row>, Error> {
+        let limit = self.limits.answer;
+        let mut connection = self.take(doing)?;
+        let answer = timeout(limit, async {
+            send(&mut connection, statement).await?.into_first_result().await
+        });
+        let answer = Box::pin(answer).await;
+        self.settle(connection, answer, doing, limit)
     }
 
-    /// Reads the rows with these keys (those that are there), in no particular order.
-    ///
-    /// # Errors
-    /// Any failure of the connection.
-    pub async fn read_keys(
-        &mut self,
-        plan: &TablePlan,
-        keys: &[CanonicalKey],
-    ) -> Result<Vec<LegacyRow>, Error> {
-        let _ = (plan, keys);
-        std::future::pending().await
+    /// The connection, to be given back by [`Session::put_back`]: what is not given back (a
+    /// dropped future, an early return) is closed.
+    pub(crate) fn take(&mut self, doing: &str) -> Result<Connection, Error> {
+        self.connection.take().ok_or_else(|| Error::Lost { doing: doing.to_owned(), source: None })
     }
 
-    /// Writes a marker row into `dbo.ficus_marker` and waits until CDC has captured it; its
-    /// commit LSN. Law 9: under the marker's own login.
-    ///
-    /// # Errors
-    /// Any failure of the connection; a marker that was not captured within `patience`.
-    pub async fn put_marker(
-        &mut self,
-        token: uuid::Uuid,
-        patience: std::time::Duration,
-    ) -> Result<Lsn, Error> {
-        let _ = (token, patience);
-        std::future::pending().await
+    pub(crate) fn put_back(&mut self, connection: Connection) {
+        self.connection = Some(connection);
     }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Gives the connection back when it is still in step with the server.
+    pub(crate) fn settle<T>(
+        &mut self,
+        connection: Connection,
+        answer: Result<tiberius::Result<T>, tokio::time::error::Elapsed>,
+        doing: &str,
+        limit: Duration,
+    ) -> Result<T, Error> {
+        match answer {
+            Err(_) => Err(Error::Timeout { doing: doing.to_owned(), limit }),
+            Ok(Ok(value)) => {
+                self.put_back(connection);
+                Ok(value)
+            }
+            Ok(Err(source)) => {
+                // An error token ends the statement, not the connection; what is left of its
+                // answer is skipped before the next request. Severity 20 and up closes it.
+                if matches!(&source, tiberius::error::Error::Server(token) if token.class() < 20) {
+                    self.put_back(connection);
+                }
+                Err(Error::from_driver(doing, source))
+            }
+        }
+    }
+}
+
+/// Sends a statement: as a batch without parameters, else through `sp_executesql`.
+pub(crate) async fn send<'a>(
+    connection: &'a mut Connection,
+    statement: &Statement,
+) -> tiberius::Result<QueryStream<'a>> {
+    if statement.parameters.is_empty() {
+        return connection.simple_query(statement.text.as_str()).await;
+    }
+    let mut query = tiberius::Query::new(statement.text.as_str());
+    for parameter in &statement.parameters {
+        query.bind(parameter);
+    }
+    query.query(connection).await
+}
+
+async fn handshake(settings: &Settings) -> Result<Connection, Error> {
+    let refused = |source: std::io::Error| Error::Connect {
+        address: settings.address(),
+        source: Box::new(source),
+    };
+    let stream =
+        TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(refused)?;
+    stream.set_nodelay(true).map_err(refused)?;
+    let connect = Client::connect(driver_settings(settings), stream.compat_write());
+    let connection = Box::pin(connect).await;
+    connection.map_err(|source| Error::from_handshake(settings, source))
+}
+
+fn driver_settings(settings: &Settings) -> tiberius::Config {
+    let mut config = tiberius::Config::new();
+    config.host(&settings.host);
+    config.port(settings.port);
+    config.database(&settings.database);
+    config.application_name("ficus");
+    config
+        .authentication(AuthMethod::sql_server(&settings.user, settings.password.expose_secret()));
+    config.encryption(match settings.encryption {
+        Encryption::Required => EncryptionLevel::Required,
+        Encryption::Off => EncryptionLevel::NotSupported,
+    });
+    if settings.trust_certificate {
+        config.trust_cert();
+    }
+    config.packet_size(PACKET_BYTES);
+    // A lone surrogate costs its row (quarantine), not the stream.
+    config.lossy_utf16_decoding(true);
+    // The limits are ours, per request: the driver's is one for all.
+    config.command_timeout(None);
+    config.handshake_timeout(None);
+    config
 }

@@ -35,25 +35,46 @@ pub enum SqlType {
     SmallInt,
     Int,
     BigInt,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     Real,
     Float,
     Date,
-    Time { scale: u8 },
+    Time {
+        scale: u8,
+    },
     DateTime,
     SmallDateTime,
-    DateTime2 { scale: u8 },
-    DateTimeOffset { scale: u8 },
-    Char { length: u16 },
-    VarChar { length: Option<u16> },
-    NChar { length: u16 },
-    NVarChar { length: Option<u16> },
+    DateTime2 {
+        scale: u8,
+    },
+    DateTimeOffset {
+        scale: u8,
+    },
+    Char {
+        length: u16,
+    },
+    VarChar {
+        length: Option<u16>,
+    },
+    NChar {
+        length: u16,
+    },
+    NVarChar {
+        length: Option<u16>,
+    },
     Text,
     NText,
-    Binary { length: u16 },
-    VarBinary { length: Option<u16> },
+    Binary {
+        length: u16,
+    },
+    VarBinary {
+        length: Option<u16>,
+    },
     Image,
     UniqueIdentifier,
     Xml,

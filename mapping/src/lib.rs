@@ -10,8 +10,19 @@
 //! varies is an argument.
 
 pub mod catalog;
+mod compile;
+mod convert;
+mod decimal;
+pub mod encode;
+pub mod file;
 pub mod key;
 pub mod plan;
 pub mod position;
 pub mod row;
 pub mod value;
+mod zone;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod traps;

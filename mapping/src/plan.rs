@@ -3,12 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    catalog::{LegacyTable, SqlType},
-    key::CanonicalKey,
+    catalog::{Catalog, LegacyTable, SqlType},
+    key::{CanonicalKey, canonical},
     position::Position,
-    row::Batches,
     value::LegacyValue,
 };
+
+mod compiled;
+mod map;
+mod text_key;
+#[cfg(test)]
+pub(crate) mod tests;
+mod writer;
+
+pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +36,9 @@ pub enum PgType {
     Int8,
     Float8,
     /// Digits after the point as the column declares them.
-    Numeric { scale: u8 },
+    Numeric {
+        scale: u8,
+    },
     Text,
     Bytea,
     Uuid,
@@ -236,28 +246,56 @@ pub struct TablePlan {
     pub key: Vec<usize>,
     /// What it is to the migration.
     pub role: TableRole,
+    /// What [`TablePlan::map`] does, made by [`Plan::compile`].
+    pub(crate) compiled: Compiled,
+}
+
+/// A legacy column that the mapping leaves out on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The entity whose mapping says so.
+    pub entity: String,
+    /// The legacy column.
+    pub column: String,
+    /// Why; printed in every report.
+    pub reason: String,
 }
 
 impl TablePlan {
-    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the batches are
-    /// as they were.
-    pub fn map(
-        &self,
-        change: &SourceChange<'_>,
-        context: &Context<'_>,
-        batches: &mut Batches,
-    ) -> Outcome {
-        let _ = (change, context, batches);
-        Outcome::Ignored("not built yet".into())
-    }
-
     /// The canonical key of a row, from the values of its key columns alone (the others may be
     /// [`LegacyValue::Unchanged`]); for quarantine and for repairs. `None` when a key column is
     /// NULL or unreadable.
     #[must_use]
     pub fn canonical_key(&self, values: &[LegacyValue<'_>]) -> Option<CanonicalKey> {
-        let _ = values;
-        None
+        canonical(&self.compiled.key, values).ok()
+    }
+}
+
+impl TablePlan {
+    /// Legacy columns that are left out on purpose, with the reasons.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.compiled.left_out
+    }
+
+    /// Legacy columns whose values may not be shown or stored outside the target (trap 20),
+    /// whether they are read or not: mask them in payloads.
+    #[must_use]
+    pub fn sensitive_columns(&self) -> &[String] {
+        &self.compiled.sensitive
+    }
+}
+
+impl EntityPlan {
+    /// Whether two values of a column count as equal, as the column's [`Compare`] says.
+    /// `column` is an index into [`EntityPlan::columns`]; `None` is NULL.
+    #[must_use]
+    pub fn column_equal(&self, column: usize, left: Option<&[u8]>, right: Option<&[u8]>) -> bool {
+        match self.columns.get(column).map(|column| &column.compare) {
+            Some(Compare::Presence) => left.is_some() == right.is_some(),
+            Some(Compare::Skip(_)) => true,
+            Some(Compare::Exact) | None => left == right,
+        }
     }
 }
 
@@ -288,6 +326,14 @@ impl Plan {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&EntityPlan> {
         self.entities.iter().find(|entity| entity.name == name)
+    }
+
+    /// Tables of the catalogue that no mapping file names, the engine's own marker aside.
+    #[must_use]
+    pub fn unnamed_tables(&self, catalog: &Catalog) -> Vec<LegacyTable> {
+        let named = |table: &LegacyTable| self.table(&table.schema, &table.name).is_some();
+        let tables = catalog.tables.iter().map(|table| &table.table);
+        tables.filter(|table| table.name != "ficus_marker" && !named(table)).cloned().collect()
     }
 
     /// The domains, in the files' order.

@@ -80,6 +80,34 @@ impl RowBatch {
     }
 }
 
+/// The fields of a row (see [`RowBatch::fields`]), in order; `None` is NULL. Ends early on
+/// bytes that are not fields.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+/// Iterates over the fields of one row.
+#[must_use]
+pub fn fields(bytes: &[u8]) -> Fields<'_> {
+    Fields { rest: bytes }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (length, rest) = self.rest.split_first_chunk::<4>()?;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            self.rest = rest;
+            return Some(None);
+        };
+        let (field, rest) = rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Some(field))
+    }
+}
+
 /// Mapped rows of several entities. Few are in use at a time, so a linear search serves.
 #[derive(Debug, Clone, Default)]
 pub struct Batches {
@@ -94,7 +122,18 @@ impl Batches {
             self.batches.push(RowBatch::new(entity, part));
             self.batches.len() - 1
         });
-        &mut self.batches[index]
+        self.batches.get_mut(index).expect("found or pushed just above")
+    }
+
+    /// Takes back what a row that could not be mapped had written, and the batch with it when
+    /// it was made for that row.
+    pub(crate) fn take_back(&mut self, entity: EntityId, part: u8, fields: usize, slots: usize) {
+        let batch = self.part(entity, part);
+        batch.fields.truncate(fields);
+        batch.slots.truncate(slots);
+        if batch.rows.is_empty() {
+            self.batches.retain(|batch| batch.entity != entity || batch.part != part);
+        }
     }
 
     /// All batches.

@@ -1,7 +1,8 @@
 //! One legacy value, as exact as SQL Server holds it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
+use chrono::{DateTime, NaiveDate};
 use uuid::Uuid;
 
 /// 100-nanosecond ticks in a second: SQL Server's finest resolution.
@@ -86,5 +87,71 @@ impl LegacyValue<'_> {
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+}
+
+impl fmt::Display for LegacyValue<'_> {
+    /// For people: rejections, keys and reports. Long values are cut.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Unchanged => f.write_str("(not in the event)"),
+            Self::Bool(value) => write!(f, "{}", u8::from(*value)),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Decimal(value) => f.write_str(&crate::decimal::display(*value)),
+            Self::Text(value) | Self::BrokenText(value) => show_text(value, f),
+            Self::Bytes(value) => show_bytes(value, f),
+            Self::Guid(value) => write!(f, "{value}"),
+            Self::Date(days) => match NaiveDate::from_epoch_days(*days) {
+                Some(day) => write!(f, "{day}"),
+                None => write!(f, "day {days}"),
+            },
+            Self::Time(ticks) => show_timestamp(*ticks, f, "%H:%M:%S%.f"),
+            Self::Timestamp(ticks) => show_timestamp(*ticks, f, "%Y-%m-%dT%H:%M:%S%.f"),
+            Self::TimestampOffset { utc_ticks, .. } => {
+                show_timestamp(*utc_ticks, f, "%Y-%m-%dT%H:%M:%S%.fZ")
+            }
+        }
+    }
+}
+
+const SHOWN_MAX: usize = 80;
+
+fn show_text(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => {
+            write_escaped(text.get(..end).unwrap_or_default(), f)?;
+            f.write_str("…")
+        }
+        None => write_escaped(text, f),
+    }
+}
+
+/// Text on one line, whatever control characters it holds.
+pub(crate) fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for letter in text.chars() {
+        if letter.is_control() {
+            write!(f, "{}", letter.escape_default())?;
+        } else {
+            write!(f, "{letter}")?;
+        }
+    }
+    Ok(())
+}
+
+fn show_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("0x")?;
+    for byte in bytes.iter().take(SHOWN_MAX / 2) {
+        write!(f, "{byte:02x}")?;
+    }
+    f.write_str(if bytes.len() > SHOWN_MAX / 2 { "…" } else { "" })
+}
+
+fn show_timestamp(ticks: i64, f: &mut fmt::Formatter<'_>, form: &str) -> fmt::Result {
+    let nanoseconds = u32::try_from(ticks.rem_euclid(TICKS_PER_SECOND) * 100).unwrap_or_default();
+    match DateTime::from_timestamp(ticks.div_euclid(TICKS_PER_SECOND), nanoseconds) {
+        Some(time) => write!(f, "{}", time.format(form)),
+        None => write!(f, "{ticks} ticks"),
     }
 }

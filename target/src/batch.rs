@@ -27,6 +27,27 @@ pub struct Batch {
     pub fences: Vec<Fence>,
     /// What accounts for the rows.
     pub checkpoint: Checkpoint,
+    /// The source rows behind the mapped ones, for the quarantine; without it, a row that
+    /// Postgres refuses is kept as its mapped fields.
+    pub sources: Option<Box<dyn Sources>>,
+}
+
+/// Gives back what a change was made from. Only asked when Postgres refuses the mapped row, so
+/// it may be slow.
+pub trait Sources: std::fmt::Debug + Send + Sync {
+    /// What was received for [`mapping::row::Row::sequence`].
+    fn source(&self, sequence: u32) -> Option<SourceRow>;
+}
+
+/// A source row as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRow {
+    /// The message's value as received, or the row as JSON.
+    pub payload: Vec<u8>,
+    /// The message's key as received.
+    pub payload_key: Option<Vec<u8>>,
+    /// Topic, partition and offset of a message; `None` for a row.
+    pub source: Option<(String, i32, i64)>,
 }
 
 /// What was read from one table, before mapping.

@@ -1,5 +1,7 @@
 //! What can go wrong on the Postgres side, and what follows (RELIABILITY 2.3's table as code).
 
+use std::fmt;
+
 /// A failure on the Postgres side.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,6 +18,332 @@ pub enum Error {
         doing: String,
         /// The cause.
         #[source]
-        source: sqlx::Error,
+        source: Cause,
+    },
+    /// The settings can't be used.
+    #[error("the setting {setting} is not usable: {why}")]
+    Settings {
+        /// Its name.
+        setting: &'static str,
+        /// Why, without its value.
+        why: String,
+    },
+    /// A migration failed, or an applied one was changed.
+    #[error("applying the migrations to the target")]
+    Migrate {
+        /// The cause, without values.
+        #[source]
+        source: Cause,
+    },
+    /// The target's tables are not what the mapping says.
+    #[error("the target's tables differ from the mapping: {}", .disagreements.join("; "))]
+    Schema {
+        /// Each difference, as one clause.
+        disagreements: Vec<String>,
+    },
+    /// So many rows of one table are refused that the mapping or the schema must be wrong.
+    #[error("{refused} of {rows} rows of {table} were refused by the rule {rule}")]
+    Flood {
+        /// The target table.
+        table: String,
+        /// The first rule that refused.
+        rule: String,
+        /// Rows refused.
+        refused: usize,
+        /// Rows tried.
+        rows: usize,
+    },
+    /// Law 4 would be broken: what was read is not what is accounted for.
+    #[error("{read} rows of {table} were read, but {accounted} are accounted for")]
+    Miscounted {
+        /// The legacy table.
+        table: String,
+        /// Rows read.
+        read: u64,
+        /// Applied, stale, folded, ignored and quarantined together.
+        accounted: u64,
+    },
+    /// The domain can't be handed over yet.
+    #[error("the domain {domain} has red gates: {}", .red.join(", "))]
+    Gates {
+        /// The domain.
+        domain: String,
+        /// The names of the red gates.
+        red: Vec<String>,
+    },
+    /// The domain is in another state, or the step is not allowed.
+    #[error("the domain {domain} can't go from {from} to {to}")]
+    Transition {
+        /// The domain.
+        domain: String,
+        /// Its state.
+        from: String,
+        /// The wanted state.
+        to: String,
+    },
+    /// Something that was named does not exist.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What, with its name or number.
+        what: String,
+    },
+    /// Bytes or numbers are not what this version of the engine writes.
+    #[error("{what} is not readable")]
+    Corrupt {
+        /// What was read.
+        what: String,
     },
 }
+
+/// What Postgres or the driver said, without row values: Postgres puts them into DETAIL
+/// (`Key (email)=(…)`), and the driver's own `Debug` prints them.
+pub struct Cause {
+    /// The SQLSTATE, where Postgres answered.
+    pub sqlstate: Option<String>,
+    /// The constraint or column that Postgres named.
+    pub object: Option<String>,
+    message: String,
+    kind: CauseKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CauseKind {
+    Database,
+    Connection,
+    Pool,
+    Configuration,
+    Driver,
+}
+
+/// What the caller does about a failure. The one place that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Transport or capacity: the same work again after a pause, for ever, with an alarm.
+    Retry,
+    /// The environment: the lane is red, nothing is skipped, the same work again slowly.
+    RetrySlowly,
+    /// This row's data: [`crate::Target::apply`] has put it aside itself; met by others only
+    /// through statements of their own.
+    Quarantine,
+    /// Somebody else owns the partition or chunk: drop it, or claim it again and start from
+    /// what Postgres says.
+    Reclaim,
+    /// Somebody must decide: end with the sentence and its hint.
+    Stop,
+}
+
+impl Error {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Fenced { .. } => Disposition::Reclaim,
+            Self::Postgres { source, .. } | Self::Migrate { source } => source.disposition(),
+            Self::Settings { .. }
+            | Self::Schema { .. }
+            | Self::Flood { .. }
+            | Self::Miscounted { .. }
+            | Self::Gates { .. }
+            | Self::Transition { .. }
+            | Self::NotFound { .. }
+            | Self::Corrupt { .. } => Disposition::Stop,
+        }
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Fenced { .. } => {
+                "nothing to do: the other process goes on from what is committed"
+            }
+            Self::Postgres { source, .. } => source.hint(),
+            Self::Migrate { source } => match source.sqlstate.as_deref() {
+                Some("42501") => {
+                    "run `ficus migrate` with a login that may create roles, or have an \
+                     administrator create ficus_owner, ficus_engine, ficus_api and ficus_reader \
+                     and grant them to this login"
+                }
+                _ => source.hint(),
+            },
+            Self::Settings { .. } => "correct it in ficus.toml or in the environment",
+            Self::Schema { .. } => {
+                "run `ficus migrate`, or correct the mapping file or the product's migrations"
+            }
+            Self::Flood { .. } => {
+                "correct the mapping or the target's constraint, then start again: nothing of \
+                 this batch was written"
+            }
+            Self::Miscounted { .. } => {
+                "this is a defect of the engine; nothing was written. Please report it with the log"
+            }
+            Self::Gates { .. } => "run `ficus domain plan` to see each gate and what it waits for",
+            Self::Transition { .. } => "run `ficus domain list` to see the state of each domain",
+            Self::NotFound { .. } => "check the spelling against `ficus status`",
+            Self::Corrupt { .. } => {
+                "it was written by another version or changed by hand: read the row again with \
+                 `ficus backfill`"
+            }
+        }
+    }
+
+    pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Postgres { doing: doing.into(), source: source.into() }
+    }
+
+    /// The SQLSTATE, where Postgres answered with one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Postgres { source, .. } | Self::Migrate { source } => source.sqlstate.as_deref(),
+            Self::Fenced { .. }
+            | Self::Settings { .. }
+            | Self::Schema { .. }
+            | Self::Flood { .. }
+            | Self::Miscounted { .. }
+            | Self::Gates { .. }
+            | Self::Transition { .. }
+            | Self::NotFound { .. }
+            | Self::Corrupt { .. } => None,
+        }
+    }
+
+    /// Whether the connection (and with it, perhaps, the server) was lost.
+    pub(crate) fn lost_connection(&self) -> bool {
+        match self {
+            Self::Postgres { source, .. } => source.lost_connection(),
+            _ => false,
+        }
+    }
+}
+
+impl Cause {
+    /// What to do about it: SQLSTATE classes as RELIABILITY 2.3 sorts them.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        let Some(code) = self.sqlstate.as_deref() else {
+            return match self.kind {
+                CauseKind::Connection | CauseKind::Pool => Disposition::Retry,
+                CauseKind::Configuration | CauseKind::Driver | CauseKind::Database => {
+                    Disposition::Stop
+                }
+            };
+        };
+        match code {
+            // Lock timeout, statement cancelled by its timeout, idle transaction ended.
+            "55P03" | "57014" | "25P03" | "25P04" => Disposition::Retry,
+            // Read-only: a standby, or a server in recovery, after a failover.
+            "25006" => Disposition::Retry,
+            "53100" | "53200" | "53400" | "58030" => Disposition::RetrySlowly,
+            "26000" | "0A000" => Disposition::Retry,
+            _ => match code.get(..2).unwrap_or_default() {
+                "08" | "40" | "53" | "57" => Disposition::Retry,
+                "58" | "28" => Disposition::RetrySlowly,
+                "22" | "23" => Disposition::Quarantine,
+                "42" => match code {
+                    // Right or table missing: a migration or a grant is under way or forgotten.
+                    "42501" | "42P01" | "42703" | "42883" => Disposition::RetrySlowly,
+                    _ => Disposition::Stop,
+                },
+                _ => Disposition::Stop,
+            },
+        }
+    }
+
+    pub(crate) fn lost_connection(&self) -> bool {
+        match self.sqlstate.as_deref() {
+            Some(code) => code.starts_with("08") || code.starts_with("57P"),
+            None => self.kind == CauseKind::Connection,
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.sqlstate.as_deref() {
+            Some("53100") => "free disk space on the Postgres server; the engine goes on by itself",
+            Some("53300") => "raise max_connections, or lower the engine's connections",
+            Some("42501") => "run `ficus migrate`, or grant the missing right to the engine's role",
+            Some("42P01" | "42703" | "3F000") => "run `ficus migrate`",
+            Some("55P03") => "something holds a lock on the table; see pg_locks",
+            Some("28P01" | "28000") => "check the user name and password of the target's URL",
+            Some("3D000") => "create the database, or correct the target's URL",
+            Some(code) => match code.get(..2).unwrap_or_default() {
+                "08" | "57" => "check that the Postgres server is up; the engine tries again",
+                "40" => "nothing to do: the engine tries again",
+                "22" | "23" => "see `ficus quarantine list`",
+                _ => "see the Postgres server's log",
+            },
+            None => match self.kind {
+                CauseKind::Connection => "check the target's address and that the server is up",
+                CauseKind::Pool => "raise the number of connections, or look for long statements",
+                CauseKind::Configuration => "correct the target's URL",
+                CauseKind::Driver | CauseKind::Database => "see the log",
+            },
+        }
+    }
+}
+
+impl From<sqlx::Error> for Cause {
+    fn from(error: sqlx::Error) -> Self {
+        let kind = match &error {
+            sqlx::Error::Database(_) => CauseKind::Database,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => CauseKind::Connection,
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => CauseKind::Pool,
+            sqlx::Error::Configuration(_) => CauseKind::Configuration,
+            _ => CauseKind::Driver,
+        };
+        let sqlx::Error::Database(database) = &error else {
+            return Self { sqlstate: None, object: None, message: error.to_string(), kind };
+        };
+        let object = database
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .and_then(|error| error.constraint().or_else(|| error.column()).map(str::to_owned));
+        let sqlstate = database.code().map(std::borrow::Cow::into_owned);
+        let message = match sqlstate.as_deref() {
+            // Their messages quote the value.
+            Some(code) if code.starts_with("22") => "the value does not fit the type".to_owned(),
+            _ => database.message().to_owned(),
+        };
+        Self { sqlstate, object, message, kind }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Cause {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(source) => source.into(),
+            MigrateError::ExecuteMigration(source, version) => {
+                let mut cause = Cause::from(source);
+                cause.message = format!("migration {version}: {}", cause.message);
+                cause
+            }
+            other => Self {
+                sqlstate: None,
+                object: None,
+                message: other.to_string(),
+                kind: CauseKind::Driver,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(code) = &self.sqlstate {
+            write!(f, " (SQLSTATE {code})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl std::error::Error for Cause {}

@@ -3,9 +3,48 @@
 //! [`Target::apply`] is the only thing that writes migrated tables before cutover (law 1). One
 //! call is one transaction: the rows, the counts, the quarantine and the checkpoint that
 //! accounts for them (law 2).
+//!
+//! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
+//! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
+//! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
+//! [`quarantine`], [`report`], [`status`].
 
+mod apply;
 pub mod batch;
+mod checkpoint;
+pub mod chunk;
+pub mod compare;
+pub mod connect;
+mod copy;
+pub mod domain;
 pub mod error;
+pub mod fence;
+mod fold;
+mod gate;
+pub mod hook;
+mod keys;
+mod lane;
+mod migrate;
+mod object_type;
+mod park;
+pub mod partition;
+mod parts;
+mod poison;
+pub mod quarantine;
+pub mod report;
+mod reserve;
+pub mod seal;
+mod statement;
+pub mod status;
+mod tally;
+mod target;
+mod writer;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};
-pub use error::Error;
+pub use connect::{Role, Settings, connect, connect_lazy};
+pub use error::{Cause, Disposition, Error};
+pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
+pub use target::Target;
+
+/// Connections to Postgres, for callers that do not name the driver.
+pub use sqlx::PgPool as Pool;

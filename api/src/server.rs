@@ -1,0 +1,201 @@
+//! One process, one address: routing between the domains and the facade.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderValue, Uri},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    Error, cursor::Signer, database, domains, facade::Facade, language::Language,
+    reference::LegacyKeys, routes::Routes,
+};
+
+const CORRELATION_ID: &str = "x-correlation-id";
+
+/// What the server needs.
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Base URL of the legacy application; without it, what is not ours is not found.
+    pub legacy_http: Option<String>,
+    /// The key that signs cursors; all processes share it.
+    pub cursor_key: Vec<u8>,
+    /// Canonical keys from text, for `?legacy=`.
+    pub legacy_keys: LegacyKeys,
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its sentence")]
+pub enum Startup {
+    #[error("can't listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Legacy(#[from] crate::facade::BaseUrlError),
+    #[error("can't read the domains' states from Postgres")]
+    States(#[source] sqlx::Error),
+    #[error(transparent)]
+    Role(Error),
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// Connections under the API's role.
+    pub pool: PgPool,
+    /// Signs cursors.
+    pub signer: Signer,
+    /// Canonical keys from text.
+    pub legacy_keys: LegacyKeys,
+    routes: Routes,
+    facade: Option<Facade>,
+}
+
+/// A server that listens already.
+pub struct Bound {
+    listener: TcpListener,
+    router: Router,
+}
+
+/// Checks the role, reads the states, and binds the address.
+///
+/// # Errors
+/// [`Startup`].
+pub async fn bind(
+    settings: Settings,
+    pool: PgPool,
+    stop: CancellationToken,
+) -> Result<Bound, Startup> {
+    database::check_role(&pool).await.map_err(Startup::Role)?;
+    let facade = settings.legacy_http.as_deref().map(Facade::new).transpose()?;
+    let routes = Routes::follow(&pool, domains::ROUTES, stop).await.map_err(Startup::States)?;
+    let app = App {
+        pool,
+        signer: Signer::new(&settings.cursor_key),
+        legacy_keys: Arc::clone(&settings.legacy_keys),
+        routes,
+        facade,
+    };
+    let address = settings.listen;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| Startup::Listen { address, source })?;
+    Ok(Bound { listener, router: router(app) })
+}
+
+impl Bound {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`; requests under way are finished.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
+        let stopped = async move { stop.cancelled().await };
+        axum::serve(self.listener, self.router).with_graceful_shutdown(stopped).await
+    }
+}
+
+fn router(app: App) -> Router {
+    let ours = domains::router().fallback(no_route).method_not_allowed_fallback(no_method);
+    let operations = Router::new()
+        .route("/health/live", get(|| async { "ok" }))
+        .route("/health/ready", get(ready))
+        .route("/ops/routes.json", get(manifest));
+    let switch = ours.layer(middleware::from_fn_with_state(app.clone(), hand_over));
+    operations
+        .merge(Router::new().fallback_service(switch.with_state(app.clone())))
+        .layer(middleware::from_fn(correlate))
+        .with_state(app)
+}
+
+/// Sends a request to whoever serves its domain at this moment.
+async fn hand_over(State(app): State<App>, request: Request, next: Next) -> Response {
+    let domain = app.routes.domain_of(request.uri().path());
+    let here = domain.is_some_and(|domain| app.routes.is_ours(domain));
+    if let Some(domain) = domain {
+        app.routes.count(domain, here);
+    }
+    match &app.facade {
+        Some(facade) if !here => {
+            let language = Language::of(request.headers());
+            facade.forward(request).await.unwrap_or_else(|error| error.respond(language))
+        }
+        None if !here => Error::NoRoute.respond(Language::of(request.headers())),
+        _ => next.run(request).await,
+    }
+}
+
+/// Takes the caller's correlation id, or mints one; it is on the request, the response and
+/// in every log line between.
+async fn correlate(mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(CORRELATION_ID).filter(|id| is_decent(id)).cloned();
+    let id = given.unwrap_or_else(|| {
+        HeaderValue::from_str(&Uuid::now_v7().to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("none"))
+    });
+    request.headers_mut().insert(CORRELATION_ID, id.clone());
+    let span = tracing::info_span!(
+        "request",
+        correlation_id = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        path = request.uri().path(),
+    );
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    response.headers_mut().insert(CORRELATION_ID, id);
+    response
+}
+
+/// Short and printable: nothing that could forge a log line.
+fn is_decent(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    (1..=128).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+}
+
+async fn no_route(headers: axum::http::HeaderMap, _uri: Uri) -> Response {
+    Error::NoRoute.respond(Language::of(&headers))
+}
+
+async fn no_method(headers: axum::http::HeaderMap) -> Response {
+    Error::MethodNotAllowed.respond(Language::of(&headers))
+}
+
+async fn manifest(State(app): State<App>) -> Response {
+    Json(app.routes.manifest()).into_response()
+}
+
+/// Ready when Postgres answers; the legacy side is told, and does not make us unready: the
+/// domains that are ours go on without it.
+async fn ready(State(app): State<App>) -> Response {
+    let postgres = sqlx::query("select 1").execute(&app.pool).await.is_ok();
+    let status = if postgres {
+        axum::http::StatusCode::OK
+    } else {
+        axum::http::StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = serde_json::json!({
+        "postgres": if postgres { "ok" } else { "down" },
+        "legacy": if app.facade.is_some() { "configured" } else { "none" },
+    });
+    (status, Json(body)).into_response()
+}

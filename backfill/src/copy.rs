@@ -1,0 +1,258 @@
+//! One attempt at a chunk: from the last committed key to its end, or to where it breaks.
+//!
+//! Three stages overlap: the server's stream is read ahead by a task of its own through a
+//! bounded channel, rows are mapped here, and one transaction is in flight. Batches of a chunk
+//! are committed one after the other, so the last committed key never goes back.
+
+use std::{
+    mem,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use legacy::{KeyRange, LegacyRow, RowSink, Session};
+use mapping::{
+    plan::{ObjectTypes, TableId, TablePlan, TableRole},
+    position::{Lsn, Position},
+};
+use target::{
+    batch::{Applied, Batch, Checkpoint, ChunkProgress},
+    chunk::ChunkClaim,
+    hook,
+};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    Error,
+    batch::{End, Mapper, OpenBatch},
+    key,
+    shared::Shared,
+};
+
+/// Read-ahead: batches of up to a thousand rows or a megabyte.
+const READ_AHEAD: usize = 4;
+
+/// How an attempt ended, other than by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The chunk is done.
+    Done,
+    /// It was asked to stop; what is committed stays.
+    Stopped,
+}
+
+/// Copies the chunk from where it is. `claim` is kept up with what is committed.
+pub(crate) async fn attempt(
+    shared: &Arc<Shared>,
+    session: &mut Option<Session>,
+    table: &TablePlan,
+    claim: &mut ChunkClaim,
+) -> Result<Ended, Error> {
+    let read = Error::reading(table);
+    let write = Error::writing(table);
+    let _renewal = renew(shared, claim);
+    let mut reader = match session.take().filter(Session::is_usable) {
+        Some(reader) => reader,
+        None => connect(shared).await.map_err(read)?,
+    };
+    // Before anything of the chunk is read: every change up to here is visible to the read.
+    let capture = reader.capture_state().await.map_err(read)?;
+    shared.note_capture(&capture);
+    let low = capture.max_lsn;
+    let object_types = reader.object_types().await.map_err(read)?;
+    shared.target.begin_chunk(claim, low).await.map_err(write)?;
+    if matches!(table.role, TableRole::ObjectTypes) {
+        copy_object_types(shared, table, claim, object_types).await.map_err(write)?;
+        *session = Some(reader);
+        return Ok(Ended::Done);
+    }
+    let range = range(table, claim)?;
+    let (sink, rows) = mpsc::channel(READ_AHEAD);
+    let reading = tokio::spawn(read_ahead(Arc::clone(shared), (reader, table.id), range, sink));
+    let position = low.map_or(Position::ZERO, Position::read_after);
+    let mapper = Mapper::new(table, &object_types, (position, now_us()));
+    let flow = Flow { shared, mapper, open: OpenBatch::default(), flight: None, claim };
+    flow.run(rows, AbortOnDropHandle::new(reading), session).await
+}
+
+async fn connect(shared: &Shared) -> Result<Session, legacy::Error> {
+    let mut session = Session::connect_within(&shared.legacy, shared.settings.limits).await?;
+    session.isolate(shared.settings.isolation).await?;
+    Ok(session)
+}
+
+/// What is left of the chunk.
+fn range(table: &TablePlan, claim: &ChunkClaim) -> Result<KeyRange, Error> {
+    let decode = |bytes: &Option<Vec<u8>>| {
+        bytes.as_ref().map(|bytes| key::decode(bytes)).map_or(Ok(None), |key| {
+            let wrong = || Error::StoredKey { table: table.table.clone(), chunk: claim.chunk };
+            let key = key.filter(|key| key.len() == table.key.len());
+            key.map(Some).ok_or_else(wrong)
+        })
+    };
+    let after = if claim.last_key.is_some() { &claim.last_key } else { &claim.plan.after };
+    Ok(KeyRange { after: decode(after)?, up_to: decode(&claim.plan.up_to)? })
+}
+
+/// Keeps the lease while a query is slow to answer.
+fn renew(shared: &Arc<Shared>, claim: &ChunkClaim) -> AbortOnDropHandle<()> {
+    let (shared, claim) = (Arc::clone(shared), claim.clone());
+    let period = (shared.settings.lease / 3).max(std::time::Duration::from_millis(100));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(period).await;
+            if let Err(error) = shared.target.renew_chunk(&claim).await {
+                // Whoever was fenced finds out when it commits.
+                tracing::debug!(chunk = claim.chunk, %error, "renewing the lease");
+            }
+        }
+    }))
+}
+
+/// Microseconds since 1970 UTC.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// What the read-ahead gives back: its connection, and max LSN after the last row.
+type ReadOut = (Session, Result<Option<Lsn>, legacy::Error>);
+
+async fn read_ahead(
+    shared: Arc<Shared>,
+    (mut session, table): (Session, TableId),
+    range: KeyRange,
+    sink: RowSink,
+) -> ReadOut {
+    let Some(table) = shared.plan.tables.get(usize::from(table.0)) else {
+        return (session, Ok(None));
+    };
+    if let Err(error) = session.stream_range(table, &range, &sink).await {
+        return (session, Err(error));
+    }
+    drop(sink);
+    hook::point("backfill.read");
+    let high = session.capture_state().await.map(|capture| capture.max_lsn);
+    (session, high)
+}
+
+/// The dictionary of type names: read whole, in one step.
+async fn copy_object_types(
+    shared: &Shared,
+    table: &TablePlan,
+    claim: &mut ChunkClaim,
+    object_types: ObjectTypes,
+) -> Result<(), target::Error> {
+    let rows = u64::try_from(object_types.len()).unwrap_or(u64::MAX);
+    let batch = Batch {
+        object_types: object_types.into_iter().collect(),
+        checkpoint: Checkpoint::Chunk(ChunkProgress {
+            chunk: claim.chunk,
+            epoch: claim.epoch,
+            last_key: None,
+            rows,
+            done: true,
+            high_watermark: None,
+        }),
+        ..Batch::default()
+    };
+    let applied = shared.target.apply(batch).await?;
+    claim.rows += rows;
+    shared.committed(table, rows, &applied);
+    Ok(())
+}
+
+/// A transaction in flight, and what it will have accounted for.
+struct Flight {
+    applying: AbortOnDropHandle<Result<Applied, target::Error>>,
+    rows: u64,
+    last_key: Option<Vec<u8>>,
+}
+
+struct Flow<'a> {
+    shared: &'a Arc<Shared>,
+    mapper: Mapper<'a>,
+    open: OpenBatch,
+    flight: Option<Flight>,
+    claim: &'a mut ChunkClaim,
+}
+
+impl Flow<'_> {
+    async fn run(
+        mut self,
+        mut rows: mpsc::Receiver<Vec<LegacyRow>>,
+        reading: AbortOnDropHandle<ReadOut>,
+        session: &mut Option<Session>,
+    ) -> Result<Ended, Error> {
+        let stopped = loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => break true,
+                batch = rows.recv() => batch,
+            };
+            let Some(batch) = batch else { break false };
+            if self.claim.rows == 0 && self.open.is_empty() {
+                hook::point("backfill.first_row");
+            }
+            self.open.add(&self.mapper, batch);
+            if self.is_full() && self.open.can_end_here() {
+                self.launch(End::Step).await?;
+            }
+        };
+        drop(rows);
+        let (reader, outcome) = reading.await.map_err(|_| Error::Task)?;
+        *session = Some(reader);
+        match outcome {
+            Ok(high_watermark) if !stopped => {
+                self.launch(End::Chunk { high_watermark }).await?;
+                self.land().await?;
+                hook::point("backfill.chunk_done");
+                Ok(Ended::Done)
+            }
+            outcome => {
+                // What has arrived is committed, whatever came after it.
+                if !self.open.is_empty() && self.open.can_end_here() {
+                    self.launch(End::Step).await?;
+                }
+                self.land().await?;
+                outcome.map_err(Error::reading(self.mapper.table))?;
+                Ok(Ended::Stopped)
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let settings = &self.shared.settings;
+        let rows = usize::try_from(self.open.rows()).unwrap_or(usize::MAX);
+        rows >= settings.batch_rows_max || self.open.bytes() >= settings.batch_bytes_max
+    }
+
+    /// Sends the open batch off, after the one before it has landed.
+    async fn launch(&mut self, end: End) -> Result<(), Error> {
+        self.land().await?;
+        let open = mem::take(&mut self.open);
+        let rows = open.rows();
+        let batch = open.close(&self.mapper.form, self.claim, end);
+        let last_key = match &batch.checkpoint {
+            Checkpoint::Chunk(progress) => progress.last_key.clone(),
+            Checkpoint::None | Checkpoint::Offsets { .. } => None,
+        };
+        let target = Arc::clone(&self.shared.target);
+        let applying = tokio::spawn(async move { target.apply(batch).await });
+        let applying = AbortOnDropHandle::new(applying);
+        self.flight = Some(Flight { applying, rows, last_key });
+        Ok(())
+    }
+
+    async fn land(&mut self) -> Result<(), Error> {
+        let Some(flight) = self.flight.take() else { return Ok(()) };
+        let table = self.mapper.table;
+        let applied = flight.applying.await.map_err(|_| Error::Task)?;
+        let applied = applied.map_err(Error::writing(table))?;
+        self.claim.last_key = flight.last_key;
+        self.claim.rows += flight.rows;
+        self.shared.committed(table, flight.rows, &applied);
+        Ok(())
+    }
+}

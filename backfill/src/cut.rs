@@ -1,0 +1,182 @@
+//! Tables are cut into chunks: every so many rows, at keys that are really there.
+//!
+//! Cutting reads the key's index once. The chunks are stored before the first is read, so all
+//! processes and all later runs work on the same ones. The first begins before every key and
+//! the last ends after every key, so rows that come meanwhile are in exactly one.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use legacy::{LegacyRow, Session};
+use mapping::plan::{TableId, TablePlan, TableRole};
+use target::{chunk::ChunkPlan, hook};
+
+use crate::{
+    Error,
+    error::Disposition,
+    key,
+    patience::Patience,
+    shared::{Known, Shared},
+};
+
+/// Sees to it that every table has its chunks. A table that can't be cut is given up.
+pub(crate) async fn plan_tables(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    order: &[TableId],
+) -> Result<(), Error> {
+    let progress = shared.target.progress(shared.run).await?;
+    let known: BTreeMap<TableId, Known> = progress
+        .iter()
+        .map(|table| {
+            let known = Known {
+                chunks_done: table.chunks_done,
+                chunks_total: table.chunks,
+                rows: table.rows,
+            };
+            (table.table, known)
+        })
+        .collect();
+    for id in order {
+        if shared.stop.is_cancelled() {
+            return Ok(());
+        }
+        let table = shared.table(*id)?;
+        let planned = with_patience(shared, session, table, known.get(id).copied()).await;
+        if let Err(error) = planned {
+            match error.disposition() {
+                Disposition::GiveUpTable => {
+                    shared.give_up(table, &error);
+                }
+                Disposition::Retry | Disposition::Leave | Disposition::Stop => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn with_patience(
+    shared: &Shared,
+    session: &mut Session,
+    table: &TablePlan,
+    known: Option<Known>,
+) -> Result<(), Error> {
+    let mut patience = Patience::new(&shared.settings);
+    loop {
+        let error = match plan_table(shared, session, table, known).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let pause = match error.disposition() {
+            Disposition::Retry => patience.fail(),
+            Disposition::Leave | Disposition::GiveUpTable | Disposition::Stop => None,
+        };
+        let Some(pause) = pause else { return Err(error) };
+        shared.retrying(table, patience.failed(), pause, &error);
+        tokio::time::sleep(pause).await;
+        if !session.is_usable() {
+            let again = Session::connect_within(&shared.legacy, shared.settings.limits).await;
+            match again {
+                Ok(again) => *session = again,
+                Err(error) => tracing::debug!(%error, "connecting again"),
+            }
+        }
+    }
+}
+
+async fn plan_table(
+    shared: &Shared,
+    session: &mut Session,
+    table: &TablePlan,
+    known: Option<Known>,
+) -> Result<(), Error> {
+    let read = Error::reading(table);
+    let write = Error::writing(table);
+    let rows_estimate = session.row_count(&table.table).await.map_err(read)?;
+    if let Some(mut known) = known {
+        if shared.settings.restart {
+            shared.target.reset_chunks(shared.run, Some(table.id)).await.map_err(write)?;
+            known = Known { chunks_total: known.chunks_total, ..Known::default() };
+        }
+        shared.planned(table, rows_estimate, known);
+        return Ok(());
+    }
+    let cuts = match table.role {
+        TableRole::Entities(_) if rows_estimate > shared.settings.chunk_rows => {
+            session.split(table, shared.settings.chunk_rows).await.map_err(read)?
+        }
+        // A small table is one chunk. So is the dictionary of type names, which is read whole.
+        TableRole::Entities(_) | TableRole::ObjectTypes | TableRole::Ignored { .. } => Vec::new(),
+    };
+    let chunks = chunks(table.id, &cuts);
+    // Opens a run that was finished before this table was selected; it has no chunk to reset.
+    shared.target.reset_chunks(shared.run, Some(table.id)).await.map_err(write)?;
+    shared.target.plan_chunks(shared.run, &chunks).await.map_err(write)?;
+    hook::point("backfill.planned");
+    let chunks_total = u64::try_from(chunks.len()).unwrap_or(u64::MAX);
+    shared.planned(table, rows_estimate, Known { chunks_total, ..Known::default() });
+    Ok(())
+}
+
+/// Chunks that meet at the cuts. A cut that can't be sent back to the server is left out.
+fn chunks(table: TableId, cuts: &[LegacyRow]) -> Vec<ChunkPlan> {
+    let mut bounds: Vec<Option<Vec<u8>>> = vec![None];
+    for cut in cuts {
+        let bound = key::encode(cut);
+        if bound.is_some() && bounds.last() != Some(&bound) {
+            bounds.push(bound);
+        }
+    }
+    bounds.push(None);
+    let pairs = bounds.iter().zip(bounds.iter().skip(1));
+    (0..)
+        .zip(pairs)
+        .map(|(number, (after, up_to))| ChunkPlan {
+            table,
+            number,
+            after: after.clone(),
+            up_to: up_to.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mapping::value::LegacyValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_inside(chunk: &ChunkPlan, value: i64) -> bool {
+        let number = |bytes: &Vec<u8>| match key::decode(bytes).unwrap()[0] {
+            LegacyValue::Int(number) => number,
+            ref other => panic!("{other:?}"),
+        };
+        chunk.after.as_ref().is_none_or(|after| value > number(after))
+            && chunk.up_to.as_ref().is_none_or(|up_to| value <= number(up_to))
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_in_exactly_one_chunk(
+            mut cuts in prop::collection::vec(-50_i64..50, 0..9),
+            values in prop::collection::vec(-60_i64..60, 1..50),
+        ) {
+            cuts.sort_unstable();
+            let cuts: Vec<LegacyRow> =
+                cuts.into_iter().map(|cut| vec![LegacyValue::Int(cut)]).collect();
+            let chunks = chunks(TableId(0), &cuts);
+            for value in values {
+                prop_assert_eq!(chunks.iter().filter(|chunk| is_inside(chunk, value)).count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_that_is_not_unicode_is_left_out() {
+        let broken = vec![LegacyValue::BrokenText("\u{FFFD}".into())];
+        let chunks = chunks(TableId(3), &[vec![LegacyValue::Int(1)], broken]);
+        assert_eq!(chunks.len(), 2);
+        assert_eq!(chunks[1].after, chunks[0].up_to);
+        assert_eq!(chunks[1].up_to, None);
+    }
+}

@@ -1,0 +1,179 @@
+//! A reader: claims chunks and copies them until there are none.
+
+use std::{sync::Arc, time::Duration};
+
+use legacy::Session;
+use mapping::plan::{TableId, TablePlan};
+use target::{chunk::ChunkClaim, hook};
+
+use crate::{
+    Error,
+    copy::{self, Ended},
+    error::Disposition,
+    owner,
+    patience::Patience,
+    shared::Shared,
+};
+
+/// Between two looks at chunks that other processes have.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Claims chunks and copies them until there are none.
+pub(crate) async fn work(shared: Arc<Shared>, order: Arc<[TableId]>) -> Result<(), Error> {
+    let mut reader = Reader { shared, session: None };
+    while !reader.shared.stop.is_cancelled() {
+        match reader.claim(&order).await? {
+            Some(claim) => reader.copy(claim).await?,
+            None if reader.others_work(&order).await? => reader.pause(WAIT).await,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    /// Kept from chunk to chunk.
+    session: Option<Session>,
+}
+
+impl Reader {
+    /// The next chunk, of the first table that has one. While the target stays away it is asked
+    /// again, so long as the settings allow.
+    async fn claim(&self, order: &[TableId]) -> Result<Option<ChunkClaim>, Error> {
+        for &id in order {
+            if self.shared.is_given_up(id) {
+                continue;
+            }
+            let table = self.shared.table(id)?;
+            let mut patience = Patience::new(&self.shared.settings);
+            let claim = loop {
+                match self.claim_of(id).await {
+                    Ok(claim) => break claim,
+                    Err(source) => {
+                        let error = Error::writing(table)(source);
+                        self.wait_to_retry(table, &mut patience, error).await?;
+                    }
+                }
+                if self.shared.stop.is_cancelled() {
+                    return Ok(None);
+                }
+            };
+            if claim.is_some() {
+                hook::point("backfill.claimed");
+                return Ok(claim);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim_of(&self, table: TableId) -> Result<Option<ChunkClaim>, target::Error> {
+        let Shared { target, run, owner, settings, .. } = &*self.shared;
+        target.claim_chunk(*run, Some(table), owner, settings.lease).await
+    }
+
+    /// Whether other processes have chunks of these tables. Those of dead ones are freed.
+    async fn others_work(&self, order: &[TableId]) -> Result<bool, Error> {
+        let shared = &self.shared;
+        let chunks = shared.target.chunks(shared.run).await?;
+        let mut others = false;
+        for chunk in chunks {
+            let is_ours = chunk.owner == shared.owner;
+            let table = chunk.plan.table;
+            if chunk.state != "running" || is_ours || !order.contains(&table) {
+                continue;
+            }
+            others |= !shared.is_given_up(table);
+            if owner::is_gone(&chunk.owner) {
+                let freed = shared.target.expire_chunks(shared.run, &chunk.owner).await;
+                freed?;
+            }
+        }
+        Ok(others)
+    }
+
+    /// Copies a chunk, in as many attempts as it takes.
+    async fn copy(&mut self, mut claim: ChunkClaim) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let table = shared.table(claim.plan.table)?;
+        let mut patience = Patience::new(&shared.settings);
+        loop {
+            let rows_before = claim.rows;
+            let error = match copy::attempt(&shared, &mut self.session, table, &mut claim).await {
+                Ok(Ended::Done) => {
+                    shared.chunk_done(table);
+                    return Ok(());
+                }
+                Ok(Ended::Stopped) => {
+                    self.give_back(&claim, None).await;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if claim.rows > rows_before {
+                patience.restore();
+            }
+            match error.disposition() {
+                Disposition::Retry => {
+                    if let Err(error) = self.wait_to_retry(table, &mut patience, error).await {
+                        self.give_back(&claim, Some(&error.to_string())).await;
+                        return Err(error);
+                    }
+                    if shared.stop.is_cancelled() {
+                        self.give_back(&claim, None).await;
+                        return Ok(());
+                    }
+                }
+                Disposition::Leave => {
+                    tracing::info!(chunk = claim.chunk, "another process has the chunk now");
+                    return Ok(());
+                }
+                Disposition::GiveUpTable => {
+                    let reason = shared.give_up(table, &error);
+                    self.give_back(&claim, Some(&reason)).await;
+                    return Ok(());
+                }
+                Disposition::Stop => {
+                    self.give_back(&claim, Some(&error.to_string())).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// So that the next one need not wait for the lease's end. When it can't be told, it waits.
+    async fn give_back(&self, claim: &ChunkClaim, reason: Option<&str>) {
+        if let Err(error) = self.shared.target.release_chunk(claim, reason).await {
+            tracing::debug!(chunk = claim.chunk, %error, "the chunk's lease was left to end");
+        }
+    }
+
+    /// Waits before the next attempt, or says that there is none.
+    async fn wait_to_retry(
+        &self,
+        table: &TablePlan,
+        patience: &mut Patience,
+        error: Error,
+    ) -> Result<(), Error> {
+        if error.disposition() != Disposition::Retry {
+            return Err(error);
+        }
+        let Some(pause) = patience.fail() else {
+            return Err(Error::Exhausted {
+                table: table.table.clone(),
+                attempts: patience.failed(),
+                source: Box::new(error),
+            });
+        };
+        self.shared.retrying(table, patience.failed(), pause, &error);
+        self.pause(pause).await;
+        Ok(())
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = self.shared.stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

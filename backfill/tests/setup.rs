@@ -1,0 +1,258 @@
+//! A legacy server, a Postgres database and a plan between them.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use backfill::{Event, Job, Progress, Report, Selection, Settings};
+use mapping::{
+    file::MappingFile,
+    plan::Plan,
+    value::{Decimal, LegacyValue},
+};
+use sandbox::{
+    legacy::Database,
+    postgres::{self, SUPERUSER},
+    tds::{Options, Server, Tls},
+};
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use target::{ProductMigration, Role, Target};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const DDL: &str = "
+CREATE TABLE [dbo].[XPObjectType]([OID] int IDENTITY(1,1) NOT NULL, [TypeName] nvarchar(254) NULL,
+  [AssemblyName] nvarchar(254) NULL, CONSTRAINT [PK_XPObjectType] PRIMARY KEY CLUSTERED ([OID]));
+CREATE TABLE [dbo].[Contract]([CompanyNo] nvarchar(4) NOT NULL, [ContractNo] nvarchar(20) NOT NULL,
+  [Total] money NULL, [Account] nvarchar(34) NULL,
+  CONSTRAINT [PK_Contract] PRIMARY KEY CLUSTERED ([CompanyNo],[ContractNo]));
+CREATE TABLE [dbo].[Payment]([Oid] uniqueidentifier ROWGUIDCOL NOT NULL, [Amount] money NULL,
+  [Note] nvarchar(max) NULL, [ContractCompanyNo] nvarchar(4) NULL, [ContractContractNo] nvarchar(20) NULL,
+  CONSTRAINT [PK_Payment] PRIMARY KEY CLUSTERED ([Oid]));
+CREATE TABLE [dbo].[Rate]([Space] int NOT NULL, [Code] nvarchar(15) NOT NULL,
+  [ValidFrom] datetime NOT NULL, [Rate] decimal(28,10) NULL,
+  CONSTRAINT [PK_Rate] PRIMARY KEY CLUSTERED ([Space],[Code],[ValidFrom]));
+GO
+";
+
+const MAPPING: &str = r#"
+domain = "rents"
+
+[[entity]]
+name = "payments"
+from = "dbo.Payment"
+[entity.columns]
+amount = { from = "Amount", as = "numeric", scale = 4 }
+note = { from = "Note", as = "text" }
+contract_id = { from = ["ContractCompanyNo", "ContractContractNo"], as = "ref", to = "contracts", orphans = "allow" }
+
+[[entity]]
+name = "contracts"
+from = "dbo.Contract"
+[entity.columns]
+company = { from = "CompanyNo", as = "text" }
+number = { from = "ContractNo", as = "text" }
+total = { from = "Total", as = "money", currency = "MNT", digits = 2 }
+account = { from = "Account", as = "text", sensitive = true }
+
+[[entity]]
+name = "rates"
+from = "dbo.Rate"
+[entity.columns]
+space = { from = "Space", as = "int4" }
+code = { from = "Code", as = "text" }
+valid_from = { from = "ValidFrom", as = "timestamp" }
+rate = { from = "Rate", as = "numeric", scale = 10 }
+"#;
+
+const TABLES: &str = "
+create table public.payments (id uuid primary key, amount numeric(19, 4), note text, contract_id uuid, source_position bytea);
+create table public.contracts (id uuid primary key, company text, number text, total int8, account text, source_position bytea);
+create table public.rates (id uuid primary key, space int4, code text, valid_from timestamp, rate numeric(28, 10), source_position bytea);
+create table public.gone (id uuid primary key, code text, source_position bytea);
+grant select, insert, update, delete on all tables in schema public to ficus_engine;
+";
+
+/// Rows that can't be mapped: U+0000, a lone surrogate, and money with more digits than it has.
+pub(crate) const BAD_CONTRACTS: u64 = 2;
+pub(crate) const BAD_PAYMENTS: u64 = 2;
+
+const TEXTS: [&str; 9] = ["a", "B ", "Ba", "b-a", "Ё1", "е2", "Ж", "ж1", "_"];
+
+pub(crate) struct Fixture {
+    pub(crate) legacy: Database,
+    pub(crate) server: Server,
+    pub(crate) pool: PgPool,
+    pub(crate) job: Job,
+    pub(crate) told: Arc<Told>,
+}
+
+/// Remembers what was told, and stops the run after so many commits.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) events: Mutex<Vec<String>>,
+    pub(crate) stop_after: Mutex<Option<(u32, CancellationToken)>>,
+}
+
+impl Progress for Told {
+    fn event(&self, event: Event<'_>) {
+        if matches!(event, Event::Committed { .. })
+            && let Some((left, token)) = self.stop_after.lock().unwrap().as_mut()
+        {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                token.cancel();
+            }
+        }
+        self.events.lock().unwrap().push(format!("{event:?}"));
+    }
+}
+
+pub(crate) fn text(text: impl Into<String>) -> LegacyValue<'static> {
+    LegacyValue::Text(text.into().into())
+}
+
+pub(crate) fn decimal(unscaled: i128, scale: u8) -> LegacyValue<'static> {
+    LegacyValue::Decimal(Decimal { unscaled, scale })
+}
+
+pub(crate) fn legacy_settings(server: &Server) -> legacy::Settings {
+    legacy::Settings {
+        host: "127.0.0.1".to_owned(),
+        port: server.address().port(),
+        database: "Legacy".to_owned(),
+        user: "ficus".to_owned(),
+        password: SecretString::from("secret"),
+        encryption: legacy::Encryption::Off,
+        trust_certificate: false,
+    }
+}
+
+pub(crate) fn plan_of(catalog: &mapping::catalog::Catalog, more: &str) -> Plan {
+    let file = |name: &str, text: String| MappingFile { name: name.to_owned(), text };
+    let files = [
+        file("rents.toml", format!("{MAPPING}{more}")),
+        file("ignored.toml", "object_types = \"dbo.XPObjectType\"".to_owned()),
+    ];
+    Plan::compile(&files, catalog).unwrap()
+}
+
+impl Fixture {
+    pub(crate) async fn start() -> Self {
+        Self::start_with("", "").await
+    }
+
+    /// With more DDL (that the server does not know of) and more mapping.
+    pub(crate) async fn start_with(ddl: &str, mapping: &str) -> Self {
+        let collation = "Cyrillic_General_CI_AS";
+        let legacy = Database::from_ddl("Legacy", collation, DDL).unwrap();
+        fill(&legacy);
+        let known = Database::from_ddl("Legacy", collation, &format!("{DDL}{ddl}")).unwrap();
+        let plan = Arc::new(plan_of(&known.catalog(), mapping));
+        let options = Options {
+            login: "ficus".to_owned(),
+            password: "secret".to_owned(),
+            tls: Tls::Off,
+            port: 0,
+        };
+        let server = Server::start(legacy.clone(), options).await.unwrap();
+
+        let database = postgres::fresh_database("backfill").await.unwrap();
+        let url = SecretString::from(database.url(SUPERUSER));
+        let product = [ProductMigration {
+            version: target::FIRST_PRODUCT_VERSION,
+            name: "tables".to_owned(),
+            sql: TABLES.to_owned(),
+        }];
+        target::migrate(&url, &product).await.unwrap();
+        let settings =
+            target::Settings { url, role: Role::Engine, set_role: true, max_connections: 8 };
+        let pool = target::connect(&settings).await.unwrap();
+        let target = Arc::new(Target::open(pool.clone(), Arc::clone(&plan)).await.unwrap());
+        let told = Arc::new(Told::default());
+        let job = Job {
+            settings: Settings {
+                readers: 3,
+                chunk_rows: 400,
+                batch_rows_max: 150,
+                pause_min: Duration::from_millis(1),
+                pause_max: Duration::from_millis(20),
+                ..Settings::default()
+            },
+            legacy: legacy_settings(&server),
+            target,
+            selection: Selection::all(&plan),
+            plan,
+            progress: Arc::clone(&told) as Arc<dyn Progress>,
+            cancel: CancellationToken::new(),
+        };
+        Self { legacy, server, pool, job, told }
+    }
+
+    pub(crate) async fn run(&self) -> Report {
+        backfill::run(self.job.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query(sql).fetch_one(&self.pool).await.unwrap().get(0)
+    }
+
+    pub(crate) fn stored(&self, name: &str) -> u64 {
+        self.legacy.row_count(&format!("dbo.{name}")).unwrap()
+    }
+
+    /// Every row is where it belongs: one target row each, and the bad ones in quarantine.
+    pub(crate) async fn check_all_copied(&self) {
+        for (table, name, bad) in [
+            ("contracts", "Contract", BAD_CONTRACTS),
+            ("payments", "Payment", BAD_PAYMENTS),
+            ("rates", "Rate", 0),
+        ] {
+            let sql = format!("select count(*)::int8 from public.{table}");
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap();
+            let rows: i64 = rows.get(0);
+            assert_eq!(u64::try_from(rows).unwrap() + bad, self.stored(name), "{table}");
+        }
+        let open =
+            "select count(distinct (entity, key))::int8 from ficus.quarantine where state = 'open'";
+        let quarantined = u64::try_from(self.count(open).await).unwrap();
+        assert_eq!(quarantined, BAD_CONTRACTS + BAD_PAYMENTS);
+    }
+}
+
+fn fill(database: &Database) {
+    let types = (1..4).map(|n| vec![LegacyValue::Int(n), text(format!("Type{n}")), text("Module")]);
+    database.load("dbo.XPObjectType", types).unwrap();
+    let contracts = TEXTS.iter().flat_map(|company| {
+        (0..120_usize).map(move |n| {
+            let number = format!("{}{n:03}", TEXTS[n % TEXTS.len()]);
+            let inexact = i128::from(n == 7 && *company == "Ж");
+            let account = if n == 9 && *company == "_" { "MN\0" } else { "MN12" };
+            let total = i128::try_from(n).unwrap() * 100 + inexact;
+            vec![text(*company), text(number), decimal(total, 4), text(account)]
+        })
+    });
+    database.load("dbo.Contract", contracts).unwrap();
+    let payment = |n: i64| {
+        let seed = u128::try_from(n).unwrap();
+        let guid = Uuid::from_u128(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
+        let note = match n {
+            500 => text("U+0000 \0"),
+            900 => LegacyValue::BrokenText("a\u{FFFD}".into()),
+            _ => text(format!("Бат {n}")),
+        };
+        let amount = decimal(i128::from(i64::MAX - n), 4);
+        // Another spelling of the contract's key, as the collation allows.
+        vec![LegacyValue::Guid(guid), amount, note, text("A "), text("A000")]
+    };
+    database.load("dbo.Payment", (1..3000).map(payment)).unwrap();
+    let rates = (0..1200_i64).map(|n| {
+        let milliseconds = n / 3 * 10 + (n % 3 * 10 + 1) / 3;
+        let moment = LegacyValue::Timestamp(17_092_124_550_000_000 + milliseconds * 10_000);
+        let code = text(TEXTS[usize::try_from(n % 9).unwrap()]);
+        vec![LegacyValue::Int(n % 5), code, moment, decimal(i128::from(n), 10)]
+    });
+    database.load("dbo.Rate", rates).unwrap();
+}

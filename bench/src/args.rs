@@ -1,0 +1,75 @@
+//! What was typed.
+
+use clap::{Parser, ValueEnum};
+
+/// Speed beside its limits, in one run.
+///
+/// Server, broker, Postgres and engine share the same cores: read the ratios, and the CPU time
+/// for each row, rather than the rates.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "bench", version)]
+pub(crate) struct Args {
+    /// Rows of the contract table, and change events in a stream
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    rows: u64,
+
+    /// A tenth of the rows, once: for a first look
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// How often what is cheap is measured; the median counts
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    runs: usize,
+
+    /// Only these (may be given several times)
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Vec<What>,
+
+    /// Talk to the legacy server over TLS, as one would in production
+    #[arg(long)]
+    pub(crate) tls: bool,
+
+    /// Partitions of the contract topic
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) partitions: i32,
+
+    /// The figures as JSON on standard output, the words on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Exit with 1 when a floor is missed
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// A benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Legacy rows to Postgres fields, on one core
+    Mapping,
+    /// Legacy keys to ids
+    Keys,
+    /// Whole tables
+    Backfill,
+    /// The verdict on two equal sides
+    Reconcile,
+    /// Change events
+    Apply,
+}
+
+impl Args {
+    /// Rows of the contract table.
+    pub(crate) fn rows(&self) -> u64 {
+        if self.quick { (self.rows / 10).max(1_000) } else { self.rows.max(1_000) }
+    }
+
+    /// Repetitions.
+    pub(crate) fn runs(&self) -> usize {
+        if self.quick { 1 } else { self.runs.max(1) }
+    }
+
+    /// Whether it was asked for.
+    pub(crate) fn wants(&self, what: What) -> bool {
+        self.only.is_empty() || self.only.contains(&what)
+    }
+}

@@ -1,0 +1,94 @@
+//! Reconcile: the verdict on a contract table that is equal on both sides.
+//!
+//! The stream is quiet. Instead of a connector and a consumer that do nothing, every marker's
+//! fence is written as soon as the marker is captured.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use mapping::position::Lsn;
+use reconcile::{Selection, Settings, Source, Verdict, Watch};
+
+use crate::{
+    args::Args,
+    cost::Cost,
+    data, fill,
+    figure::{Figure, median},
+    place::{LegacySide, Place, Spot},
+};
+
+/// PERFORMANCE's least.
+const FLOOR: f64 = 100_000.0;
+
+pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Figure>> {
+    let rows = args.rows();
+    let contracts = (0..rows).map(|number| data::contract(number, 1));
+    let side = LegacySide::start(place, "Contract", contracts).await?;
+    let spot = place.spot().await?;
+    fill::fill(place, &spot, &side, ("contracts", 2, rows)).await?;
+    sqlx::query("vacuum analyze").execute(&spot.admin).await?;
+    let mut figure = Figure::new("reconcile", "Contract, equal on both sides", "rows").floor(FLOOR);
+    let (mut legacy, mut target) = (Vec::new(), Vec::new());
+    for _ in 0..args.runs() {
+        let (rate, cost) = compare(place, &spot, &side, rows).await?;
+        figure.add(rate, cost);
+        legacy.push(side.scan(place, "Contract", 2).await?.0);
+        target.push(spot.scan(place, "contracts").await?.0);
+    }
+    place.leave(spot).await?;
+    side.stop().await;
+    let figure = figure
+        .limit("reading and dropping the legacy rows, 2 readers", median(&legacy))
+        .limit("COPY BINARY out of the target, dropped", median(&target));
+    Ok(vec![figure])
+}
+
+async fn compare(
+    place: &Place,
+    spot: &Spot,
+    side: &LegacySide,
+    rows: u64,
+) -> anyhow::Result<(f64, Cost)> {
+    let settings = Settings::usual();
+    let source = Source { reader: side.settings.clone(), marker: Some(side.settings.clone()) };
+    let selection = Selection { names: vec!["contracts".to_owned()] };
+    let watch = Watch::nobody();
+    let passing = async {
+        let mut captured = side.database.log().captured();
+        loop {
+            let lsn = *captured.borrow_and_update();
+            pass(spot, lsn).await?;
+            captured.changed().await.context("the legacy database is gone")?;
+        }
+    };
+    let meter = place.meter();
+    let running = reconcile::run(
+        &settings,
+        &source,
+        Arc::clone(&spot.target),
+        Arc::clone(&place.plan),
+        &selection,
+        &watch,
+    );
+    let report = tokio::select! {
+        report = running => report?,
+        ended = passing => return ended,
+    };
+    let cost = meter.stop(rows);
+    let read: u64 = report.entities.iter().map(|entity| entity.rows.read).sum();
+    ensure!(report.verdict == Verdict::Equal, "the verdict is {}", report.to_text());
+    ensure!(read == rows, "{read} of {rows} rows were compared");
+    Ok(cost)
+}
+
+/// Says that the stream has passed an LSN.
+async fn pass(spot: &Spot, lsn: Lsn) -> anyhow::Result<()> {
+    sqlx::query(
+        "insert into ficus.fence (consumer_group, lsn, topic, partition, end_offset)
+         values ('bench', $1, 'bench', 0, 0) on conflict do nothing",
+    )
+    .bind(lsn.as_bytes().as_slice())
+    .execute(&spot.admin)
+    .await?;
+    Ok(())
+}

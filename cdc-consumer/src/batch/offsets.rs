@@ -1,0 +1,196 @@
+//! Where each owned partition is: what Postgres has, and what the open batch will make of it.
+
+use std::collections::BTreeMap;
+
+use mapping::position::Lsn;
+use target::batch::OffsetAdvance;
+
+use crate::error::Error;
+
+/// A partition that Postgres says is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Our epoch.
+    pub epoch: i64,
+    /// The offset that Postgres has.
+    pub expected: i64,
+    /// The offset to read next. Above `expected` only where a first claim finds a log that
+    /// does not begin at 0, or where lost messages are accepted.
+    pub next: i64,
+}
+
+#[derive(Debug)]
+struct Partition {
+    epoch: i64,
+    expected: i64,
+    next: i64,
+    touched: bool,
+    commit_lsn: Option<Lsn>,
+    source_ts_ms: Option<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Topic {
+    name: String,
+    partitions: BTreeMap<i32, Partition>,
+}
+
+/// All owned partitions.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets {
+    topics: Vec<Topic>,
+    /// Messages come in runs of one topic.
+    last: usize,
+}
+
+/// What a message's offset says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The expected one, or one behind an allowed gap.
+    Next,
+    /// Below what is accounted for: delivered again.
+    Again,
+    /// Of a partition that is not ours (any more).
+    Foreign,
+}
+
+impl Offsets {
+    /// Replaces everything. Partitions whose start differs from what Postgres has are part of
+    /// the next batch, so that the start is stored before anything else.
+    pub(crate) fn assign(&mut self, owned: Vec<Owned>) {
+        self.topics.clear();
+        self.last = 0;
+        for one in owned {
+            let partition = Partition {
+                epoch: one.epoch,
+                expected: one.expected,
+                next: one.next,
+                touched: one.next != one.expected,
+                commit_lsn: None,
+                source_ts_ms: None,
+            };
+            let found = self.topics.iter().position(|topic| topic.name == one.topic);
+            let index = found.unwrap_or_else(|| {
+                self.topics.push(Topic { name: one.topic, ..Topic::default() });
+                self.topics.len() - 1
+            });
+            if let Some(topic) = self.topics.get_mut(index) {
+                topic.partitions.insert(one.partition, partition);
+            }
+        }
+    }
+
+    fn partition(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
+        if self.topics.get(self.last).is_none_or(|last| last.name != topic) {
+            self.last = self.topics.iter().position(|candidate| candidate.name == topic)?;
+        }
+        self.topics.get_mut(self.last)?.partitions.get_mut(&partition)
+    }
+
+    /// Takes note of a message.
+    pub(crate) fn arrive(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        allow_gaps: bool,
+    ) -> Result<Arrival, Error> {
+        let Some(state) = self.partition(topic, partition) else { return Ok(Arrival::Foreign) };
+        if offset < state.next {
+            return Ok(Arrival::Again);
+        }
+        if offset > state.next && !allow_gaps {
+            let expected = state.next;
+            return Err(Error::Gap { topic: topic.into(), partition, expected, found: offset });
+        }
+        state.next = offset + 1;
+        state.touched = true;
+        Ok(Arrival::Next)
+    }
+
+    /// Takes note of a change's place in the legacy log.
+    pub(crate) fn note(&mut self, topic: &str, partition: i32, lsn: Option<Lsn>, ts: Option<i64>) {
+        if let Some(state) = self.partition(topic, partition) {
+            state.commit_lsn = state.commit_lsn.max(lsn);
+            state.source_ts_ms = state.source_ts_ms.max(ts);
+        }
+    }
+
+    /// Whether a batch would move anything.
+    pub(crate) fn touched(&self) -> bool {
+        self.topics.iter().any(|topic| topic.partitions.values().any(|state| state.touched))
+    }
+
+    /// The steps of the batch that is closed now; the next one expects what this one leaves.
+    pub(crate) fn advance(&mut self) -> Vec<OffsetAdvance> {
+        let mut advances = Vec::new();
+        for topic in &mut self.topics {
+            for (partition, state) in &mut topic.partitions {
+                if !std::mem::take(&mut state.touched) {
+                    continue;
+                }
+                advances.push(OffsetAdvance {
+                    topic: topic.name.clone(),
+                    partition: *partition,
+                    expected: state.expected,
+                    next: state.next,
+                    epoch: state.epoch,
+                    commit_lsn: state.commit_lsn.take(),
+                    source_ts_ms: state.source_ts_ms.take(),
+                });
+                state.expected = state.next;
+            }
+        }
+        advances
+    }
+
+    /// Topic, partition and next offset of everything that is owned.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (&str, i32, i64)> {
+        self.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|(number, state)| (&*topic.name, *number, state.next))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(next: i64) -> Vec<Owned> {
+        vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next }]
+    }
+
+    #[test]
+    fn each_offset_is_accounted_for_once() {
+        let mut offsets = Offsets::default();
+        offsets.assign(owned(5));
+        assert!(!offsets.touched());
+        assert_eq!(offsets.arrive("t", 0, 5, false).unwrap(), Arrival::Next);
+        assert_eq!(offsets.arrive("t", 0, 5, false).unwrap(), Arrival::Again);
+        assert_eq!(offsets.arrive("t", 1, 5, false).unwrap(), Arrival::Foreign);
+        assert_eq!(offsets.arrive("u", 0, 5, false).unwrap(), Arrival::Foreign);
+        assert!(matches!(
+            offsets.arrive("t", 0, 7, false),
+            Err(Error::Gap { expected: 6, found: 7, .. })
+        ));
+        assert_eq!(offsets.arrive("t", 0, 7, true).unwrap(), Arrival::Next);
+        let advance = offsets.advance().remove(0);
+        assert_eq!((advance.expected, advance.next, advance.epoch), (5, 8, 7));
+        assert!(offsets.advance().is_empty());
+        assert_eq!(offsets.arrive("t", 0, 8, false).unwrap(), Arrival::Next);
+        assert_eq!(offsets.advance().remove(0).expected, 8);
+    }
+
+    #[test]
+    fn a_start_above_what_postgres_has_is_stored_first() {
+        let mut offsets = Offsets::default();
+        offsets.assign(owned(9));
+        assert!(offsets.touched());
+        let advance = offsets.advance().remove(0);
+        assert_eq!((advance.expected, advance.next), (5, 9));
+    }
+}

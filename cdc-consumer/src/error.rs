@@ -1,0 +1,137 @@
+//! What stops the consumer.
+
+/// Why the consumer stopped. What can be waited for is not here: it is retried for ever.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting has a value that can't be.
+    #[error("setting `{name}`: {problem}")]
+    Settings {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The Kafka client refused.
+    #[error("{doing}")]
+    Kafka {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// Postgres refused, and waiting does not help.
+    #[error("{doing}")]
+    Target {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: Box<target::Error>,
+    },
+    /// Offsets between the expected and the received one never came.
+    #[error("{topic}/{partition}: offset {expected} expected, {found} received")]
+    Gap {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that should have come.
+        expected: i64,
+        /// The offset that came.
+        found: i64,
+    },
+    /// The broker has deleted messages that were not read yet.
+    #[error(
+        "{topic}/{partition}: messages {expected} to {earliest} were deleted by the broker before \
+         they were read"
+    )]
+    Retention {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The first offset that was not read.
+        expected: i64,
+        /// The earliest offset that is left.
+        earliest: i64,
+    },
+    /// The log ends before the stored position: another topic of the same name, or a broker
+    /// that lost its tail.
+    #[error(
+        "{topic}/{partition}: ends at offset {end}, but everything below {expected} was applied"
+    )]
+    Truncated {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The stored next offset.
+        expected: i64,
+        /// The log's end.
+        end: i64,
+    },
+    /// The broker said that an offset is out of range while reading.
+    #[error("{topic}/{partition}: the broker doesn't have offset {expected}")]
+    OutOfRange {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that was asked for.
+        expected: i64,
+    },
+    /// A table's events do not have the columns that the mapping needs, and the policy is to stop.
+    #[error("{table}: column `{column}`: {problem}, at {place}")]
+    Drift {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+        /// Topic, partition and offset.
+        place: String,
+    },
+    /// A task of the consumer ended without a result.
+    #[error("the {task} task ended early")]
+    Task {
+        /// Which.
+        task: &'static str,
+        /// The cause.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl Error {
+    /// What the operator can do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Settings { .. } => "correct the setting; `ficus config check` shows all of them",
+            Self::Kafka { .. } => "check the bootstrap servers, the login and the network",
+            Self::Target { .. } => {
+                "remove the cause in Postgres and start again: nothing was skipped"
+            }
+            Self::Gap { .. } => {
+                "a compacted topic or a transactional producer leaves gaps: allow them with \
+                 `allow_gaps`, else backfill the table again and reconcile it"
+            }
+            Self::Retention { .. } => {
+                "backfill the table again, then start once with `lost_offsets = \"accept\"`, and \
+                 raise the topic's retention"
+            }
+            Self::Truncated { .. } | Self::OutOfRange { .. } => {
+                "if the topic was made anew, use a new consumer group and backfill its table \
+                 again; if the broker lost its tail, reconcile first"
+            }
+            Self::Drift { .. } => {
+                "add the column to the mapping or to its `leave_out`, or set the policy to \
+                 quarantine, and start again"
+            }
+            Self::Task { .. } => "this is a defect of ficus: report it with the log; start again",
+        }
+    }
+}

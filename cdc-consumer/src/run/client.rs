@@ -1,0 +1,308 @@
+//! The Kafka client: its settings, and what happens at a rebalance.
+//!
+//! Postgres decides where to read. On assignment each partition is claimed there (which fences
+//! off its former owner), and then assigned once, with the stored offsets: assigning twice makes
+//! librdkafka ask for offsets that it does not need. `auto.offset.reset=error` makes sure that
+//! nobody ever jumps.
+
+use std::sync::Arc;
+
+use rdkafka::{
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaRespErr,
+};
+use target::{Disposition, Target};
+use tokio::runtime::Handle;
+
+use super::{
+    shared::{Notice, Shared},
+    topics::offsets,
+};
+use crate::{
+    batch::Owned,
+    error::Error,
+    settings::{LostOffsets, Settings},
+    status::State,
+};
+
+/// How long a revocation waits for batches that are on their way to Postgres. The partition's
+/// next owner waits for them too (its claim waits for their row lock).
+const FINISH: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The consumer.
+pub(super) type Client = BaseConsumer<Callbacks>;
+
+/// What the client calls back.
+pub(super) struct Callbacks {
+    pub(super) shared: Arc<Shared>,
+    pub(super) target: Arc<Target>,
+    pub(super) runtime: Handle,
+}
+
+/// Makes a client. It connects by itself.
+pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<Client> {
+    let mut config = ClientConfig::new();
+    for (name, value) in defaults(settings) {
+        config.set(name, value);
+    }
+    for (name, value) in &settings.kafka_properties {
+        config.set(name, value);
+    }
+    // What exactly-once rests on can't be set otherwise.
+    config.set("bootstrap.servers", &settings.bootstrap_servers);
+    config.set("group.id", &settings.group);
+    config.set("enable.auto.commit", "false");
+    config.set("enable.auto.offset.store", "false");
+    config.set("auto.offset.reset", "error");
+    config.set("allow.auto.create.topics", "false");
+    config.set("isolation.level", "read_committed");
+    // Eager: every rebalance begins anew. Round robin, since most topics have one partition and
+    // `range` would give all of them to the first member.
+    config.set("partition.assignment.strategy", "roundrobin");
+    config.create_with_context(callbacks)
+}
+
+fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
+    let message_max = settings.message_bytes_max.max(1 << 20);
+    let prefetch_kb = (settings.prefetch_bytes_max / 1024).clamp(64, 2_097_151);
+    vec![
+        ("client.id", "ficus".into()),
+        ("session.timeout.ms", settings.session_timeout_ms.to_string()),
+        ("heartbeat.interval.ms", (settings.session_timeout_ms / 4).max(100).to_string()),
+        ("queued.max.messages.kbytes", prefetch_kb.to_string()),
+        // After a full queue librdkafka would rest for a second.
+        ("fetch.queue.backoff.ms", "5".into()),
+        ("fetch.error.backoff.ms", "200".into()),
+        // A broker answers one request of a connection after the other: a fetch that waits for
+        // messages holds up every question, and the reading thread asks some.
+        ("fetch.wait.max.ms", "50".into()),
+        ("fetch.message.max.bytes", (4_usize << 20).to_string()),
+        ("fetch.max.bytes", message_max.to_string()),
+        ("receive.message.max.bytes", (message_max + 1_048_576).to_string()),
+        ("reconnect.backoff.max.ms", "1000".into()),
+        ("topic.metadata.refresh.interval.ms", "30000".into()),
+        ("socket.keepalive.enable", "true".into()),
+    ]
+}
+
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "{message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+                tracing::debug!(facility, "{message}");
+            }
+            _ => tracing::trace!(facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The same errors come out of polling, where they are handled.
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Callbacks {
+    /// Runs on the reading thread, inside of a poll.
+    fn rebalance(&self, client: &Client, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(client, list);
+        } else {
+            self.revoked(client);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "kafka's copy of the offsets was not stored");
+        }
+    }
+}
+
+impl Callbacks {
+    fn assigned(&self, client: &Client, list: &TopicPartitionList) {
+        target::hook::point("rebalance.assign");
+        let partitions: Vec<(String, i32)> = list
+            .elements()
+            .iter()
+            .map(|element| (element.topic().to_owned(), element.partition()))
+            .collect();
+        let result = self.claim(client, &partitions).and_then(|owned| {
+            assign(client, &owned)
+                .map_err(|source| Error::Kafka { doing: "assigning partitions".into(), source })?;
+            Ok(owned)
+        });
+        match result {
+            Ok(owned) => self.shared.notify(Notice::Assigned(owned)),
+            Err(error) => {
+                // The protocol wants an answer, whatever comes of it.
+                if let Err(error) = client.unassign() {
+                    tracing::debug!(%error, "unassigning");
+                }
+                self.shared.notify(Notice::Failed(error));
+            }
+        }
+    }
+
+    fn revoked(&self, client: &Client) {
+        target::hook::point("rebalance.revoke");
+        // What was only collected is dropped: its offsets are not committed. What is on its way
+        // is waited for, so that the next owner has less to repeat.
+        self.shared.notify(Notice::Revoked);
+        let mut in_flight = self.shared.in_flight.subscribe();
+        let finished = self.runtime.block_on(async {
+            tokio::time::timeout(FINISH, in_flight.wait_for(|count| *count == 0)).await.is_ok()
+        });
+        if !finished {
+            tracing::warn!("partitions are given up with a batch in flight: it will be fenced off");
+        }
+        if let Err(error) = client.unassign() {
+            tracing::debug!(%error, "unassigning");
+        }
+    }
+
+    /// Claims partitions in Postgres and checks that Kafka still has what comes next.
+    fn claim(&self, client: &Client, partitions: &[(String, i32)]) -> Result<Vec<Owned>, Error> {
+        let shared = &self.shared;
+        let lows = self.ask(client, partitions, Offset::Beginning)?;
+        let highs = self.ask(client, partitions, Offset::End)?;
+        let owner = format!("{}/{}", shared.settings.group, std::process::id());
+        let mut owned = Vec::with_capacity(partitions.len());
+        for ((topic, partition, low), (_, _, high)) in lows.into_iter().zip(highs) {
+            let claim = self.runtime.block_on(self.claim_one(&topic, partition, &owner))?;
+            let Some(claim) = claim else { return Ok(Vec::new()) };
+            let start = Start { topic, partition, low, high, claim };
+            owned.push(start.check(shared.settings.lost_offsets)?);
+        }
+        Ok(owned)
+    }
+
+    /// Asks the brokers for offsets until they answer, sorted as the partitions are.
+    fn ask(
+        &self,
+        client: &Client,
+        partitions: &[(String, i32)],
+        which: Offset,
+    ) -> Result<Vec<(String, i32, i64)>, Error> {
+        let mut attempt = 0;
+        loop {
+            match offsets(client, partitions, which) {
+                Ok(mut answer) => {
+                    answer.sort();
+                    return Ok(answer);
+                }
+                Err(_) if self.shared.is_stopping() => return Ok(Vec::new()),
+                Err(error) => {
+                    let why = format!("kafka to tell the offsets: {error}");
+                    self.shared.tell(State::Waiting, Some(why));
+                    std::thread::sleep(self.shared.pause(attempt, 100));
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Claims a partition; `None` when the run ends meanwhile.
+    async fn claim_one(
+        &self,
+        topic: &str,
+        partition: i32,
+        owner: &str,
+    ) -> Result<Option<target::partition::Claim>, Error> {
+        let shared = &self.shared;
+        let mut attempt = 0;
+        loop {
+            let claim =
+                self.target.claim_partition(&shared.settings.group, topic, partition, owner);
+            let error = match claim.await {
+                Ok(claim) => return Ok(Some(claim)),
+                Err(error) => error,
+            };
+            // At the start a missing grant or table is for the operator; later on, for patience.
+            let proven = shared.progress.borrow().batches > 0;
+            match error.disposition() {
+                Disposition::Retry | Disposition::Reclaim => {}
+                Disposition::RetrySlowly if proven => {}
+                Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
+                    let doing = format!("claiming {topic}/{partition}");
+                    return Err(Error::Target { doing, source: Box::new(error) });
+                }
+            }
+            shared.tell(State::Waiting, Some(format!("postgres: {error}")));
+            let pause = tokio::time::sleep(shared.pause(attempt, 100));
+            attempt += 1;
+            tokio::select! {
+                () = pause => {}
+                () = shared.stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+}
+
+/// A claimed partition, and what Kafka has of it.
+struct Start {
+    topic: String,
+    partition: i32,
+    low: i64,
+    high: i64,
+    claim: target::partition::Claim,
+}
+
+impl Start {
+    /// Where to begin, if nothing is lost.
+    fn check(self, lost: LostOffsets) -> Result<Owned, Error> {
+        let Self { topic, partition, low, high, claim } = self;
+        let expected = claim.next_offset.unwrap_or(0);
+        let next = match claim.next_offset {
+            // Never read: from what there is. The batch that comes first stores it.
+            None => low,
+            Some(next) if next > high => {
+                return Err(Error::Truncated { topic, partition, expected, end: high });
+            }
+            Some(next) if next < low => match lost {
+                LostOffsets::Accept => low,
+                LostOffsets::Stop => {
+                    return Err(Error::Retention { topic, partition, expected, earliest: low });
+                }
+            },
+            Some(next) => next,
+        };
+        Ok(Owned { topic, partition, epoch: claim.epoch, expected, next })
+    }
+}
+
+fn assign(client: &Client, owned: &[Owned]) -> KafkaResult<()> {
+    let mut list = TopicPartitionList::with_capacity(owned.len());
+    for one in owned {
+        list.add_partition_offset(&one.topic, one.partition, Offset::Offset(one.next))?;
+    }
+    client.assign(&list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(next_offset: Option<i64>, low: i64, high: i64) -> Start {
+        let claim = target::partition::Claim { epoch: 3, next_offset };
+        Start { topic: "t".into(), partition: 0, low, high, claim }
+    }
+
+    #[test]
+    fn lost_messages_are_never_passed_over() {
+        let begin = |next, low, high| start(next, low, high).check(LostOffsets::Stop);
+        assert_eq!(begin(None, 7, 9).unwrap().next, 7);
+        assert_eq!(begin(None, 7, 9).unwrap().expected, 0);
+        assert_eq!(begin(Some(8), 7, 9).unwrap().next, 8);
+        assert_eq!(begin(Some(9), 9, 9).unwrap().next, 9);
+        assert!(matches!(begin(Some(6), 7, 9), Err(Error::Retention { earliest: 7, .. })));
+        assert!(matches!(begin(Some(10), 7, 9), Err(Error::Truncated { end: 9, .. })));
+        let accepted = start(Some(6), 7, 9).check(LostOffsets::Accept).unwrap();
+        assert_eq!((accepted.expected, accepted.next), (6, 7));
+    }
+}

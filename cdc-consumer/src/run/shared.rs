@@ -1,0 +1,167 @@
+//! What the reading thread, the writing task and the client's callbacks share.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use target::Batch;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    batch::Owned,
+    error::Error,
+    settings::Settings,
+    status::{Ended, Progress, State},
+};
+
+/// A closed batch, and the assignment that it belongs to.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) batch: Batch,
+    pub(super) generation: u64,
+}
+
+/// What the rebalance callback leaves for the reading thread.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// These partitions are ours, claimed and assigned.
+    Assigned(Vec<Owned>),
+    /// Nothing is ours any more.
+    Revoked,
+    /// The assignment shows that something is lost.
+    Failed(Error),
+}
+
+/// Where everything up to the asked LSN is known to be: ends by topic and partition.
+pub(super) type Goal = BTreeMap<(String, i32), i64>;
+
+/// Shared by all parts of one run.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) stop: CancellationToken,
+    pub(super) progress: watch::Sender<Progress>,
+    /// Counts assignments and revocations. A batch of an older generation is not for retry.
+    generation: AtomicU64,
+    /// Batches between the reading thread and Postgres.
+    pub(super) in_flight: watch::Sender<usize>,
+    notices: Mutex<Vec<Notice>>,
+    goal: Mutex<Option<Goal>>,
+    ended: Mutex<Option<Ended>>,
+    /// The generation that somebody else has fenced off.
+    fenced: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Settings,
+        stop: CancellationToken,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        Self {
+            settings,
+            stop,
+            progress,
+            generation: AtomicU64::new(1),
+            in_flight: watch::Sender::new(0),
+            notices: Mutex::default(),
+            goal: Mutex::default(),
+            ended: Mutex::default(),
+            fenced: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Begins another generation and tells the reading thread why.
+    pub(super) fn notify(&self, notice: Notice) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        lock(&self.notices).push(notice);
+    }
+
+    pub(super) fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut *lock(&self.notices))
+    }
+
+    /// Somebody else claimed a partition of this generation.
+    pub(super) fn fence(&self, generation: u64) {
+        self.fenced.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_fenced(&self, generation: u64) -> bool {
+        generation <= self.fenced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_goal(&self) -> bool {
+        lock(&self.goal).is_some()
+    }
+
+    pub(super) fn set_goal(&self, goal: Goal) {
+        *lock(&self.goal) = Some(goal);
+    }
+
+    /// Ends the run when every owned partition has reached its goal.
+    pub(super) fn check_goal(&self) {
+        let goal = lock(&self.goal);
+        let Some(goal) = goal.as_ref() else { return };
+        let reached = {
+            let progress = self.progress.borrow();
+            !progress.partitions.is_empty()
+                && progress
+                    .partitions
+                    .iter()
+                    .all(|(partition, at)| goal.get(partition).is_none_or(|end| at.next >= *end))
+        };
+        if reached {
+            self.end(Ended::ReachedLsn);
+        }
+    }
+
+    /// Asks all parts to end.
+    pub(super) fn end(&self, why: Ended) {
+        lock(&self.ended).get_or_insert(why);
+        self.stop.cancel();
+    }
+
+    pub(super) fn ended(&self) -> Ended {
+        lock(&self.ended).unwrap_or(Ended::Cancelled)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Tells what is waited for, or that nothing is.
+    pub(super) fn tell(&self, state: State, waiting_for: Option<String>) {
+        self.progress.send_if_modified(|progress| {
+            if progress.state == state && progress.waiting_for == waiting_for {
+                return false;
+            }
+            progress.state = state;
+            progress.waiting_for = waiting_for;
+            true
+        });
+    }
+
+    /// The pause before another attempt: doubled each time up to the limit, a random half of
+    /// it, so that several processes don't come back at the same moment.
+    pub(super) fn pause(&self, attempt: u32, least_ms: u64) -> Duration {
+        let longest = self.settings.retry_ms_max.max(least_ms);
+        let step = least_ms.saturating_mul(1 << attempt.min(16)).min(longest).max(2);
+        let random = RandomState::new().build_hasher().finish();
+        Duration::from_millis(step / 2 + random % (step / 2 + 1))
+    }
+}
+
+/// A panic elsewhere leaves nothing half-done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

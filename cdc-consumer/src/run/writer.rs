@@ -1,0 +1,169 @@
+//! The writing task: one batch after the other into Postgres.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{CommitMode, Consumer},
+    error::KafkaResult,
+};
+use target::{Applied, Batch, Checkpoint, Disposition, Target, batch::OffsetAdvance};
+use tokio::sync::mpsc;
+
+use super::{
+    client::Client,
+    shared::{Shared, Work},
+};
+use crate::{error::Error, status::State};
+
+/// The writing task's state.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) target: Arc<Target>,
+    pub(super) client: Arc<Client>,
+    /// Whether Postgres has ever taken a batch of this run. Before that, a wrong grant or a
+    /// missing table is for the operator who has just started us; after it, for patience.
+    pub(super) proven: bool,
+}
+
+/// What became of a batch.
+enum Fate {
+    Applied(Applied),
+    /// It can't be committed any more, or not now. What was read since is to be dropped, and
+    /// reading to go on from what Postgres says. Nothing is lost: no offset was committed.
+    Dropped,
+}
+
+/// After so long without an answer it is said what is waited for.
+const SLOW: Duration = Duration::from_secs(2);
+/// How long a batch may still take after the run was asked to stop.
+const FINISH: Duration = Duration::from_secs(10);
+
+impl Writer {
+    /// Writes until the reading thread has no more.
+    pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Work>) -> Result<(), Error> {
+        while let Some(work) = batches.recv().await {
+            let result = self.write(work).await;
+            self.shared.in_flight.send_modify(|count| *count = count.saturating_sub(1));
+            result?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, work: Work) -> Result<(), Error> {
+        if self.shared.is_fenced(work.generation) {
+            return Ok(());
+        }
+        let advances = match &work.batch.checkpoint {
+            Checkpoint::Offsets { advances, .. } => advances.clone(),
+            Checkpoint::None | Checkpoint::Chunk(_) => Vec::new(),
+        };
+        match self.apply(work.batch).await? {
+            Fate::Applied(applied) => {
+                self.proven = true;
+                self.committed(&applied, &advances, work.generation);
+            }
+            Fate::Dropped => self.shared.fence(work.generation),
+        }
+        Ok(())
+    }
+
+    /// The one place that decides about failures of a batch, by [`target::Error::disposition`].
+    /// [`Target::apply`] has already tried transient ones for a while.
+    async fn apply(&self, batch: Batch) -> Result<Fate, Error> {
+        let shared = &self.shared;
+        let applying = self.target.apply(batch);
+        tokio::pin!(applying);
+        let slow = async {
+            tokio::time::sleep(SLOW).await;
+            shared.tell(State::Waiting, Some("postgres to take a batch".into()));
+            shared.stop.cancelled().await;
+            tokio::time::sleep(FINISH).await;
+        };
+        let error = tokio::select! {
+            result = &mut applying => match result {
+                Ok(applied) => return Ok(Fate::Applied(applied)),
+                Err(error) => error,
+            },
+            // Dropped whole: it is committed, or it is not, and Postgres knows.
+            () = slow => return Ok(Fate::Dropped),
+        };
+        match error.disposition() {
+            Disposition::Reclaim => {
+                tracing::warn!(%error, "a batch was fenced off");
+                return Ok(Fate::Dropped);
+            }
+            Disposition::Retry => {}
+            Disposition::RetrySlowly if self.proven => {}
+            Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
+                let doing = "applying a batch".to_owned();
+                return Err(Error::Target { doing, source: Box::new(error) });
+            }
+        }
+        tracing::warn!(%error, hint = error.hint(), "postgres does not take the batch: waiting");
+        shared.progress.send_modify(|progress| progress.retries += 1);
+        shared.tell(State::Waiting, Some(format!("postgres: {error}: {}", error.hint())));
+        self.wait_for_postgres().await;
+        Ok(Fate::Dropped)
+    }
+
+    /// Until it answers a simple question, or the run ends.
+    async fn wait_for_postgres(&self) {
+        let mut attempt = 0;
+        loop {
+            let pause = tokio::time::sleep(self.shared.pause(attempt, 500));
+            attempt += 1;
+            tokio::select! {
+                () = pause => {}
+                () = self.shared.stop.cancelled() => return,
+            }
+            if self.target.last_passed().await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn committed(&self, applied: &Applied, advances: &[OffsetAdvance], generation: u64) {
+        self.shared.progress.send_modify(|progress| {
+            progress.batches += 1;
+            progress.state = State::Following;
+            progress.waiting_for = None;
+            for (table, counts) in &applied.tables {
+                let total = progress.tables.entry(*table).or_default();
+                total.read += counts.read;
+                total.applied += counts.applied;
+                total.stale += counts.stale;
+                total.folded += counts.folded;
+                total.ignored += counts.ignored;
+                total.quarantined += counts.quarantined;
+            }
+            for advance in advances {
+                let partition = (advance.topic.clone(), advance.partition);
+                if let Some(at) = progress.partitions.get_mut(&partition) {
+                    at.next = advance.next;
+                    at.end = at.end.max(advance.next);
+                }
+                progress.applied_lsn = progress.applied_lsn.max(advance.commit_lsn);
+                progress.applied_source_ts_ms =
+                    progress.applied_source_ts_ms.max(advance.source_ts_ms);
+            }
+        });
+        self.shared.check_goal();
+        if generation == self.shared.generation()
+            && let Err(error) = self.tell_kafka(advances)
+        {
+            tracing::debug!(%error, "kafka's copy of the offsets was not stored");
+        }
+        target::hook::point("apply.after_telemetry");
+    }
+
+    /// Kafka's own copy of the offsets is for other people's dashboards. Nothing reads it here.
+    fn tell_kafka(&self, advances: &[OffsetAdvance]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(advances.len());
+        for advance in advances {
+            let offset = Offset::Offset(advance.next);
+            list.add_partition_offset(&advance.topic, advance.partition, offset)?;
+        }
+        self.client.commit(&list, CommitMode::Async)
+    }
+}

@@ -1,0 +1,223 @@
+//! What becomes of single messages.
+
+use cdc_consumer::{
+    Error,
+    batch::Batcher,
+    settings::{DriftPolicy, Settings},
+};
+use mapping::{position::Position, row::RowKind};
+use target::{Batch, Checkpoint, QuarantineEntry};
+
+use crate::fixture::{
+    At, Contract, Record, TOPIC, batcher, event, owned, plan, push_all, settings,
+};
+
+const AT: At = At { lsn: 9, order: Some(3) };
+
+fn one(record: Record) -> Batch {
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, &[record]);
+    batcher.take().unwrap()
+}
+
+fn quarantined(value: &str) -> QuarantineEntry {
+    let batch = one(Record::of(value));
+    assert_eq!(batch.rows.row_count(), 0);
+    batch.quarantine.into_iter().next().unwrap()
+}
+
+fn contract() -> Contract {
+    Contract::new("Г-1", 2, Some("нөхцөл"))
+}
+
+#[test]
+fn a_change_is_mapped_once_with_its_position() {
+    let batch = one(Record::insert(&contract(), AT));
+    let rows: Vec<_> = batch.rows.iter().flat_map(|part| &part.rows).collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].kind, RowKind::Upsert);
+    assert_eq!(rows[0].position.order(), 3);
+    assert_eq!(rows[0].position.lsn().to_string(), AT.lsn());
+    assert_eq!(batch.tables.len(), 1);
+    assert_eq!(batch.read.values().next().unwrap().read, 1);
+    let Checkpoint::Offsets { group, advances } = batch.checkpoint else { panic!() };
+    assert_eq!((&*group, advances[0].expected, advances[0].next), ("g", 0, 1));
+    assert_eq!(advances[0].commit_lsn.unwrap().to_string(), AT.lsn());
+}
+
+#[test]
+fn without_a_transaction_block_the_offset_is_the_order() {
+    let mut batcher = batcher();
+    let at = At { order: None, ..AT };
+    push_all(
+        &mut batcher,
+        TOPIC,
+        &[Record::insert(&contract(), at), Record::update(&contract(), true, at)],
+    );
+    let batch = batcher.take().unwrap();
+    let orders: Vec<u64> =
+        batch.rows.iter().flat_map(|part| &part.rows).map(|row| row.position.order()).collect();
+    assert_eq!(orders, [0, 1]);
+}
+
+#[test]
+fn f50_an_update_does_not_know_its_lobs() {
+    let batch = one(Record::update(&contract(), false, AT));
+    let part = batch.rows.iter().next().unwrap();
+    assert_ne!(part.rows[0].unchanged, 0);
+    let batch = one(Record::insert(&Contract { terms: None, ..contract() }, AT));
+    assert_eq!(batch.rows.iter().next().unwrap().rows[0].unchanged, 0);
+}
+
+#[test]
+fn a_delete_needs_no_more_than_its_key() {
+    for before in [None, Some(contract().row(false))] {
+        let mut record = Record::of(&event("Contract", "d", before.as_deref(), None, AT));
+        record.key = Some(contract().key());
+        let batch = one(record);
+        assert_eq!(batch.rows.iter().next().unwrap().rows[0].kind, RowKind::Delete);
+    }
+    let entry = quarantined(&event("Contract", "d", None, None, AT));
+    assert_eq!(entry.rule, "delete.no-key");
+}
+
+#[test]
+fn f23_tombstones_heartbeats_and_marks_only_move_the_offset() {
+    let mut batcher = batcher();
+    let records = [
+        Record::tombstone(&contract()),
+        Record::of(r#"{"ts_ms":1795246489367}"#),
+        Record::of(
+            r#"{"status":"BEGIN","id":"00000027:00000108:0005","event_count":null,"data_collections":null,"ts_ms":1}"#,
+        ),
+        Record::of(
+            r#"{"source":{},"ts_ms":1,"databaseName":"Db","schemaName":"dbo","ddl":null,"tableChanges":[]}"#,
+        ),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let messages = batcher.seen().messages;
+    assert_eq!((messages.tombstone, messages.heartbeat), (1, 1));
+    assert_eq!((messages.transaction, messages.schema_change), (1, 1));
+    let batch = batcher.take().unwrap();
+    assert!(batch.quarantine.is_empty() && batch.read.is_empty());
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 4);
+    assert!(batcher.take().is_none());
+}
+
+#[test]
+fn f19_what_is_not_debeziums_is_kept_whole() {
+    for (value, rule) in [
+        ("{", "message.json"),
+        ("not json", "message.json"),
+        ("[1,2]", "message.not-debezium"),
+        (r#"{"id":1,"name":"a flattened row"}"#, "message.not-debezium"),
+        (r#"{"op":"x","source":{"table":"Contract"}}"#, "message.op"),
+        (r#"{"op":"c","source":{"table":"Contract"}}"#, "message.not-debezium"),
+    ] {
+        let entry = quarantined(value);
+        assert_eq!(entry.rule, rule, "{value}");
+        assert_eq!(entry.source, Some((TOPIC.into(), 0, 0)));
+    }
+    // A topic whose table is known counts its foreign messages as that table's.
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, &[Record::insert(&contract(), AT), Record::of("{")]);
+    let batch = batcher.take().unwrap();
+    assert_eq!(batch.read.values().next().unwrap().read, 2);
+    assert!(batch.quarantine[0].table.is_some());
+}
+
+#[test]
+fn trap_20_secrets_do_not_enter_the_quarantine() {
+    let row = contract().row(true).replace(r#""Status":2"#, r#""Status":"two""#);
+    let entry = quarantined(&event("Contract", "c", None, Some(&row), AT));
+    assert_eq!((&*entry.rule, &*entry.column), ("column.type", "Status"));
+    assert!(entry.key.is_some());
+    let payload = String::from_utf8(entry.payload).unwrap();
+    assert!(!payload.contains("s3cret") && payload.contains("нөхцөл"), "{payload}");
+    assert!(!entry.detail.contains("two"));
+}
+
+#[test]
+fn a_lone_surrogate_is_for_the_mapping_to_refuse() {
+    let row = contract().row(true).replace("нөхцөл", r"a\uD83Db");
+    let entry = quarantined(&event("Contract", "c", None, Some(&row), AT));
+    assert_eq!(entry.column, "Terms");
+    assert!(String::from_utf8(entry.payload).unwrap().contains(r"a\uD83Db"));
+}
+
+#[test]
+fn f52_a_missing_column_is_quarantine_or_the_end() {
+    let row = contract().row(true).replace(r#""Status":2,"#, "");
+    let value = event("Contract", "c", None, Some(&row), AT);
+    assert_eq!(quarantined(&value).rule, "column.missing");
+    let settings = Settings { drift: DriftPolicy::Stop, ..settings() };
+    let mut batcher = Batcher::new(&settings, plan(), Default::default());
+    batcher.assign(vec![owned(TOPIC, 0)]);
+    let error = batcher.push(&Record::of(&value).incoming(TOPIC, 0, 0), 0).unwrap_err();
+    assert!(matches!(error, Error::Drift { ref column, .. } if column == "Status"), "{error}");
+}
+
+#[test]
+fn f51_an_unknown_column_is_told_and_the_row_is_applied() {
+    let mut batcher = batcher();
+    let row = contract().row(true).replacen('{', r#"{"New":7,"#, 1);
+    push_all(&mut batcher, TOPIC, &[Record::of(&event("Contract", "c", None, Some(&row), AT))]);
+    let drift = batcher.seen().drift.values().next().unwrap().clone();
+    assert_eq!(drift.unknown.get("New"), Some(&1));
+    assert_eq!(batcher.take().unwrap().rows.row_count(), 1);
+}
+
+#[test]
+fn tables_are_told_by_their_source_and_not_by_the_topic() {
+    let mut batcher = batcher();
+    let at = |order| At { lsn: 4, order: Some(order) };
+    let records = [
+        Record::of(&event("Elsewhere", "c", None, Some("{}"), at(1))),
+        Record::insert(&contract(), at(2)),
+        Record::of(&event("ModuleInfo", "c", None, Some(r#"{"ID":1,"Version":"1"}"#), at(3))),
+        Record::of(&event(
+            "XPObjectType",
+            "c",
+            None,
+            Some(r#"{"OID":5,"TypeName":"Demo.Owner"}"#),
+            at(4),
+        )),
+        Record::of(&event("ficus_marker", "c", None, Some(r#"{"token":"x","at":1}"#), at(5))),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    assert_eq!(batcher.seen().unmapped.get("dbo.Elsewhere"), Some(&1));
+    assert_eq!(batcher.take_marker().map(|lsn| lsn.to_string()), Some(at(5).lsn()));
+    let batch = batcher.take().unwrap();
+    assert_eq!(batch.object_types, [(5, "Demo.Owner".to_owned())]);
+    assert_eq!(batch.rows.row_count(), 1);
+    let ignored: u64 = batch.read.values().flat_map(|counts| counts.ignored.values()).sum();
+    let read: u64 = batch.read.values().map(|counts| counts.read).sum();
+    assert_eq!((read, ignored), (3, 2));
+}
+
+#[test]
+fn a_change_without_a_place_in_the_log_is_not_applied() {
+    let value = event("Contract", "c", None, Some(&contract().row(true)), AT);
+    let entry = quarantined(
+        &value.replace(&format!(r#""commit_lsn":"{}""#, AT.lsn()), r#""commit_lsn":null"#),
+    );
+    assert_eq!(entry.rule, "source.lsn");
+    assert_eq!(entry.position, Position::streamed(mapping::position::Lsn::ZERO, 0));
+    assert_eq!(quarantined(&event("Contract", "t", None, None, AT)).rule, "op.truncate");
+}
+
+#[test]
+fn gaps_stop_and_repeats_are_passed_over() {
+    let mut batcher = batcher();
+    let record = Record::insert(&contract(), AT);
+    batcher.push(&record.incoming(TOPIC, 0, 0), 0).unwrap();
+    batcher.push(&record.incoming(TOPIC, 0, 0), 0).unwrap();
+    assert_eq!(batcher.seen().messages.duplicate, 1);
+    let error = batcher.push(&record.incoming(TOPIC, 0, 2), 0).unwrap_err();
+    assert!(matches!(error, Error::Gap { expected: 1, found: 2, .. }));
+    // A message of a partition that was taken away is nobody's.
+    batcher.assign(Vec::new());
+    batcher.push(&record.incoming(TOPIC, 0, 1), 0).unwrap();
+    assert!(batcher.take().is_none());
+}

@@ -1,0 +1,16 @@
+//! The consumer from outside: golden messages, batches, histories, and the real loop.
+//!
+//! `cfg(test)` tells the linter that helpers of tests are tests too.
+
+#[cfg(test)]
+mod batcher;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod stream;

@@ -1,0 +1,159 @@
+//! The real loop: an in-process Kafka on one side, a real Postgres on the other.
+
+mod world;
+
+use std::time::Duration;
+
+use cdc_consumer::{Error, Settings, status::Ended};
+use mapping::position::Lsn;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use world::{MARKER, PARTITIONS, World};
+
+use crate::fixture::{At, Record, TOPIC, event};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_come_to_postgres_and_the_counts_add_up() {
+    let mut world = World::start("follow").await;
+    let consumer = world.consume(world.settings());
+    world.produce(2_000).await;
+    world.caught_up(&consumer).await;
+    let report = consumer.stop().await.unwrap();
+    assert_eq!(report.ended, Ended::Cancelled);
+    assert_eq!(report.progress.lag(), 0);
+    assert_eq!(report.progress.read(), 2_000);
+    assert_eq!(report.progress.messages.tombstone, world.tombstones());
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f06_a_restart_goes_on_from_what_postgres_says() {
+    let mut world = World::start("restart").await;
+    for round in 0..3 {
+        let consumer = world.consume(Settings { batch_rows_max: 50, ..world.settings() });
+        world.produce(500).await;
+        if round == 1 {
+            // In the middle of it, whatever is collected is finished or dropped.
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        } else {
+            world.caught_up(&consumer).await;
+        }
+        consumer.stop().await.unwrap();
+    }
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f16_a_replay_from_offset_0_changes_nothing() {
+    let mut world = World::start("replay").await;
+    let consumer = world.consume(world.settings());
+    world.produce(600).await;
+    world.caught_up(&consumer).await;
+    consumer.stop().await.unwrap();
+    let before = world.contents_with_positions().await;
+    let consumer = world.consume(Settings { group: "again".into(), ..world.settings() });
+    world.caught_up(&consumer).await;
+    let report = consumer.stop().await.unwrap();
+    let applied: u64 = report.progress.tables.values().map(|counts| counts.applied).sum();
+    assert_eq!(applied, 0, "{:?}", report.progress.tables);
+    assert_eq!(world.contents_with_positions().await, before);
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_members_come_and_go() {
+    let mut world = World::start("members").await;
+    let settings = Settings { batch_rows_max: 40, ..world.settings() };
+    let first = world.consume(settings.clone());
+    world.produce(400).await;
+    first.until("it has partitions", |progress| !progress.partitions.is_empty()).await;
+    let second = world.consume(settings.clone());
+    world.produce(400).await;
+    let both = usize::try_from(PARTITIONS).unwrap() + 1;
+    second.until("it has partitions", |progress| !progress.partitions.is_empty()).await;
+    first.until("it shares", |progress| progress.partitions.len() < both).await;
+    world.produce(400).await;
+    first.stop().await.unwrap();
+    world.produce(400).await;
+    world.caught_up(&second).await;
+    second.stop().await.unwrap();
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f09_an_older_owner_cannot_commit() {
+    let mut world = World::start("fenced").await;
+    let consumer = world.consume(world.settings());
+    world.produce(200).await;
+    world.caught_up(&consumer).await;
+    // Another process claims a partition behind the group's back.
+    for partition in 0..PARTITIONS {
+        world.target.claim_partition("g", TOPIC, partition, "zombie").await.unwrap();
+    }
+    world.produce(200).await;
+    world.caught_up(&consumer).await;
+    let report = consumer.stop().await.unwrap();
+    assert!(report.progress.assignments >= 2, "{}", report.progress.assignments);
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_a_broker_that_goes_away_comes_back() {
+    let mut world = World::start("broker").await;
+    let consumer = world.consume(world.settings());
+    world.produce(300).await;
+    world.caught_up(&consumer).await;
+    world.kafka.set_down(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    world.kafka.set_down(false).unwrap();
+    let errors = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT; 3];
+    world.kafka.fail(RDKafkaApiKey::Fetch, errors).unwrap();
+    world.produce(300).await;
+    world.caught_up(&consumer).await;
+    consumer.stop().await.unwrap();
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f13_a_log_that_ends_too_early_is_not_read() {
+    let mut world = World::start("truncated").await;
+    world.produce(50).await;
+    world.set_offset(0, 10_000).await;
+    let error = world.consume(world.settings()).ended().await.unwrap_err();
+    assert!(matches!(error, Error::Truncated { expected: 10_000, .. }), "{error}");
+    assert!(!error.hint().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_came_back_is_a_fence() {
+    let mut world = World::start("marker").await;
+    let consumer = world.consume(world.settings());
+    world.produce(300).await;
+    let at = At { lsn: 900_000, order: Some(1) };
+    let marker = event("ficus_marker", "c", None, Some(r#"{"token":"x","at":1}"#), at);
+    world.send(MARKER, 0, &Record::of(&marker)).await;
+    let lsn = Lsn::parse(&at.lsn()).unwrap();
+    world
+        .eventually("the fence is passed", async |world| world.target.passed(lsn).await.unwrap())
+        .await;
+    world.check().await;
+    let report = consumer.stop().await.unwrap();
+    assert_eq!(report.progress.messages.marker, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_by_itself_once_an_lsn_is_passed() {
+    let mut world = World::start("until").await;
+    world.produce(300).await;
+    let until = Lsn::parse(&At { lsn: 250, order: None }.lsn()).unwrap();
+    let settings = Settings { until: Some(until), ..world.settings() };
+    let report = world.consume(settings).ended().await.unwrap();
+    assert_eq!(report.ended, Ended::ReachedLsn);
+    world.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_one_sentence() {
+    let world = World::start("settings").await;
+    let error = world.consume(Settings::new("", "g", "p")).ended().await.unwrap_err();
+    assert_eq!(error.to_string(), "setting `bootstrap_servers`: it is empty");
+}

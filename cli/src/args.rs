@@ -1,0 +1,238 @@
+//! The command line, exactly as typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Moves a SQL Server (XPO/XAF) application to Postgres one domain at a time, while both run.
+///
+/// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
+/// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal.
+#[derive(Debug, Parser)]
+#[command(name = "ficus", version, propagate_version = true)]
+pub(crate) struct Args {
+    /// Configuration file (default: ficus.toml, if it is there)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The legacy server: mssql://user@host:1433/database
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) legacy: Option<String>,
+
+    /// Kafka brokers: host:port[,host:port]
+    #[arg(long, global = true, value_name = "BOOTSTRAP")]
+    pub(crate) kafka: Option<String>,
+
+    /// Postgres: postgres://user@host:5432/database
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) target: Option<String>,
+
+    /// Log filter, such as info or target=debug,warn
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Args {
+    /// The global flags as configuration keys.
+    pub(crate) fn overrides(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            ("legacy.url", self.legacy.clone()),
+            ("kafka.bootstrap", self.kafka.clone()),
+            ("target.url", self.target.clone()),
+            ("log.level", self.log.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole road on an embedded legacy server, Kafka and Postgres
+    Demo(DemoArgs),
+    /// Create or update the schema `ficus` and the product's tables
+    Migrate,
+    /// Copy legacy tables in bulk; resumes by itself
+    Backfill(BackfillArgs),
+    /// Follow Debezium's change events until stopped
+    Consume(ConsumeArgs),
+    /// Compare legacy and target: equal, different or in flight, at an LSN
+    Reconcile(ReconcileArgs),
+    /// Serve the domains that are cut over, pass everything else to the legacy application
+    Serve(ServeArgs),
+    /// List domains, hand one over, take it back
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Rows that could not be mapped
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Positions, counts and states of all tables
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mapping files
+    #[command(subcommand)]
+    Mapping(MappingCommand),
+    /// The legacy catalogue
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Read change events (JSON lines {topic, key, value, headers} from standard input) and
+    /// print each in one canonical form
+    Decode,
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// `ficus demo`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Rows in the legacy database, about
+    #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(500..=20_000_000))]
+    pub(crate) scale: u64,
+    /// Seed of the data and of the writer
+    #[arg(long, default_value_t = 23)]
+    pub(crate) seed: u64,
+    /// Leave everything running afterwards, and print the addresses
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Address of the API
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// `ficus backfill`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackfillArgs {
+    /// Domains or entities; all when none is named
+    pub(crate) names: Vec<String>,
+    /// Parallel readers of the legacy server
+    #[arg(long)]
+    pub(crate) parallel: Option<u16>,
+    /// Copy the named ones again from the start, while the stream runs
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+/// `ficus consume`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConsumeArgs {
+    /// Stop when the stream has passed this LSN
+    #[arg(long, value_name = "LSN")]
+    pub(crate) until: Option<String>,
+}
+
+/// `ficus reconcile`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReconcileArgs {
+    /// Domains or entities; all when none is named
+    pub(crate) names: Vec<String>,
+    /// The report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ficus serve`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `ficus domain`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DomainCommand {
+    /// All domains and their states
+    List,
+    /// The gates of a cutover, each green or red
+    Plan {
+        /// The domain
+        domain: String,
+    },
+    /// Hand a domain over to the new side, if every gate is green
+    Cutover {
+        /// The domain
+        domain: String,
+        /// A red gate's entry to accept, by its name; may be repeated
+        #[arg(long, value_name = "NAME")]
+        waive: Vec<String>,
+        /// Why the waived entries are acceptable (audited)
+        #[arg(long, requires = "waive")]
+        reason: Option<String>,
+    },
+    /// Give a domain back to the legacy side
+    Rollback {
+        /// The domain
+        domain: String,
+    },
+}
+
+/// `ficus quarantine`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// Open entries
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: i64,
+    },
+    /// One entry, whole
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Close an entry without applying it (audited)
+    Discard {
+        /// Its number
+        id: i64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `ficus mapping`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MappingCommand {
+    /// Check the mapping files against the catalogue; every mistake with file, line and column
+    Check,
+}
+
+/// `ficus catalog`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Read the legacy catalogue over TDS and save it as JSON
+    Save {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// `ficus config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every key with its value and origin; secrets hidden
+    Show,
+    /// Check the configuration, the mapping files and every connection
+    Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

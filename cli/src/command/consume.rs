@@ -1,0 +1,68 @@
+//! `ficus consume`.
+
+use std::sync::Arc;
+
+use mapping::position::Lsn;
+
+use crate::{
+    args::ConsumeArgs,
+    exit::{Exit, usage},
+    out, parts,
+    settings::Settings,
+};
+
+/// Follows the stream until a signal, or until it has passed an LSN.
+pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let plan = parts::plan(settings).await?;
+    let target = parts::target(settings, &plan).await?;
+    let mut consumer = self::settings(settings)?;
+    if let Some(text) = &args.until {
+        consumer.until = Some(Lsn::parse(text).map_err(|error| usage(error.to_string()))?);
+    }
+    parts::learn_object_types(settings, &target).await?;
+    let stop = parts::stop_on_signal()?;
+    let (progress, _watch) = tokio::sync::watch::channel(cdc_consumer::Progress::default());
+    let report = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop).await?;
+    out::line(summary(&plan, &report));
+    Ok(Exit::Success)
+}
+
+/// The consumer's settings.
+pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Settings> {
+    let mut consumer = cdc_consumer::Settings::new(
+        &settings.needed("kafka.bootstrap")?,
+        &settings.needed("kafka.group")?,
+        &settings.needed("kafka.topic_prefix")?,
+    );
+    consumer.modes = modes(settings)?;
+    consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
+    consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
+    consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    Ok(consumer)
+}
+
+/// How the connector writes values.
+pub(crate) fn modes(settings: &Settings) -> anyhow::Result<cdc_consumer::Modes> {
+    let mode = |key: &str| settings.text(key).unwrap_or_default();
+    Ok(cdc_consumer::Modes {
+        decimal: mode("kafka.decimal_mode").parse()?,
+        time: mode("kafka.time_mode").parse()?,
+        binary: mode("kafka.binary_mode").parse()?,
+        ..cdc_consumer::Modes::default()
+    })
+}
+
+/// What became of the events, by table.
+fn summary(plan: &mapping::plan::Plan, report: &cdc_consumer::Report) -> String {
+    let name = |id| plan.tables.iter().find(|table| table.id == id);
+    let rows: Vec<Vec<String>> = report
+        .progress
+        .tables
+        .iter()
+        .filter_map(|(id, counts)| {
+            let table = name(*id)?.table.to_string();
+            Some(super::status::counts_row(table, String::new(), counts))
+        })
+        .collect();
+    out::table(super::status::COUNTS_HEADER, &rows)
+}

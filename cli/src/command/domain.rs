@@ -1,0 +1,145 @@
+//! `ficus domain`.
+
+use target::{
+    Error, Pool, Role, Target,
+    domain::{Decision, Gate, State, Terms},
+};
+
+use crate::{args::DomainCommand, exit::Exit, out, parts, settings::Settings};
+
+/// Lists, plans, hands over, takes back.
+pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow::Result<Exit> {
+    let plan = parts::plan(settings).await?;
+    let target = parts::target(settings, &plan).await?;
+    match command {
+        DomainCommand::List => {
+            let domains = target.domains().await?;
+            let rows: Vec<Vec<String>> =
+                domains.into_iter().map(|d| vec![d.name, d.state.to_string()]).collect();
+            out::line(out::table(&["domain", "state"], &rows));
+            Ok(Exit::Success)
+        }
+        DomainCommand::Plan { domain } => {
+            put_marker(settings, &target).await?;
+            let gates = target.gates(domain, &terms(settings)?).await?;
+            out::line(gate_table(&gates));
+            let green = gates.iter().all(|gate| gate.green);
+            Ok(if green { Exit::Success } else { Exit::Different })
+        }
+        DomainCommand::Cutover { domain, waive, reason } => {
+            let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
+            let waivers: Vec<Waiver<'_>> =
+                waive.iter().map(|name| Waiver::parse(name, reason.as_deref())).collect();
+            let handed_over = cut_over(settings, &target, &owner, domain, &waivers).await?;
+            out::line(handed_over.text);
+            Ok(if handed_over.done { Exit::Success } else { Exit::Different })
+        }
+        DomainCommand::Rollback { domain } => {
+            let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
+            let actor = super::quarantine::actor();
+            let decision = Decision { actor: &actor, reason: "ficus domain rollback" };
+            target.roll_back(&owner, domain, decision).await?;
+            out::line(format!(
+                "{domain} is handed back; before it can be handed over again, copy it anew: \
+                 ficus backfill {domain} --restart"
+            ));
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// A red gate that somebody takes upon himself: `gate` or `gate/subject`.
+pub(crate) struct Waiver<'a> {
+    gate: &'a str,
+    subject: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> Waiver<'a> {
+    fn parse(name: &'a str, reason: Option<&'a str>) -> Self {
+        let (gate, subject) = name.split_once('/').unwrap_or((name, ""));
+        Self { gate, subject, reason: reason.unwrap_or_default() }
+    }
+}
+
+/// What came of a cutover.
+pub(crate) struct HandedOver {
+    /// Whether the domain is handed over.
+    pub(crate) done: bool,
+    /// The gates, and what was done.
+    pub(crate) text: String,
+}
+
+/// Hands a domain over, if its gates are green.
+pub(crate) async fn cut_over(
+    settings: &Settings,
+    target: &Target,
+    owner: &Pool,
+    domain: &str,
+    waivers: &[Waiver<'_>],
+) -> anyhow::Result<HandedOver> {
+    if target.domain_state(domain).await? == State::CutOver {
+        return Ok(HandedOver { done: true, text: format!("{domain} is handed over already") });
+    }
+    let actor = super::quarantine::actor();
+    for waiver in waivers {
+        let decision = Decision { actor: &actor, reason: waiver.reason };
+        target.waive(domain, waiver.gate, waiver.subject, decision).await?;
+    }
+    put_marker(settings, target).await?;
+    let decision = Decision { actor: &actor, reason: "ficus domain cutover" };
+    match target.cut_over(owner, domain, &terms(settings)?, decision).await {
+        Ok(cut_over) => Ok(HandedOver { done: true, text: told(domain, &cut_over) }),
+        Err(Error::Gates { .. }) => {
+            let gates = target.gates(domain, &terms(settings)?).await?;
+            let text = format!("{}\n  {domain} is not handed over", gate_table(&gates));
+            Ok(HandedOver { done: false, text })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
+    let mut text = gate_table(&cut_over.gates);
+    for key in &cut_over.foreign_keys {
+        let how = if key.sealed { "sealed" } else { "not sealed" };
+        text.push_str(&format!("  {how}: {} ({} orphans)\n", key.name, key.orphans));
+    }
+    text.push_str(&format!("  {domain} is handed over"));
+    text
+}
+
+fn gate_table(gates: &[Gate]) -> String {
+    let rows: Vec<Vec<String>> = gates
+        .iter()
+        .map(|gate| {
+            let color = if gate.green { "green" } else { "RED" };
+            vec![gate.name.clone(), color.to_owned(), gate.detail.clone()]
+        })
+        .collect();
+    out::table(&["gate", "", "because"], &rows)
+}
+
+fn terms(settings: &Settings) -> anyhow::Result<Terms> {
+    Ok(Terms {
+        lag_ms_max: i64::try_from(settings.number("cutover.lag_ms_max"))?,
+        verdict_age_ms_max: i64::try_from(settings.number("cutover.verdict_age_ms_max"))?,
+    })
+}
+
+/// A fresh marker, so that the stream's gate speaks of now; waits until the stream has passed
+/// it, or the lag that the gate allows is over (then the gate tells).
+async fn put_marker(settings: &Settings, target: &Target) -> anyhow::Result<()> {
+    let patience = settings.milliseconds("cutover.lag_ms_max");
+    let mut session = legacy::Session::connect(&parts::marker(settings)?).await?;
+    let marker = session.put_marker(new_token(), patience).await?;
+    let deadline = tokio::time::Instant::now() + patience;
+    while !target.passed(marker).await? && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+fn new_token() -> uuid::Uuid {
+    uuid::Uuid::from_u128(rand::random())
+}

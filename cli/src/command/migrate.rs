@@ -1,0 +1,26 @@
+//! `ficus migrate`.
+
+use secrecy::SecretString;
+
+use crate::{exit::Exit, out, parts, settings::Settings};
+
+/// Migrates and says so.
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Exit> {
+    let product = migrate(settings).await?;
+    out::line(format!(
+        "the target is migrated: the engine's schema and {product} migrations of the product"
+    ));
+    Ok(Exit::Success)
+}
+
+/// Brings schema `ficus` and the product's tables to this version; the number of the product's
+/// migrations.
+pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
+    let url = match settings.secret("target.owner_url") {
+        Some(url) => url,
+        None => SecretString::from(settings.needed("target.url")?),
+    };
+    let migrations = parts::migrations(settings)?;
+    target::migrate(&url, &migrations).await?;
+    Ok(migrations.len())
+}

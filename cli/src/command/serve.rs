@@ -1,0 +1,57 @@
+//! `ficus serve`.
+
+use std::sync::Arc;
+
+use mapping::plan::Plan;
+use target::Role;
+use tokio_util::sync::CancellationToken;
+
+use crate::{args::ServeArgs, exit::Exit, out, parts, settings::Settings};
+
+/// Serves until a signal.
+pub(crate) async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let stop = parts::stop_on_signal()?;
+    let mut settings = settings.clone();
+    if let Some(listen) = args.listen {
+        settings.set("api.listen", listen.to_string(), "--listen");
+    }
+    let plan = parts::plan(&settings).await?;
+    let bound = bind(&settings, &plan, stop.clone()).await?;
+    out::note(format!("listening on http://{}", bound.address()?));
+    bound.serve(stop).await?;
+    Ok(Exit::Success)
+}
+
+/// The API, listening.
+pub(crate) async fn bind(
+    settings: &Settings,
+    plan: &Arc<Plan>,
+    stop: CancellationToken,
+) -> anyhow::Result<api::server::Bound> {
+    let listen = settings.needed("api.listen")?;
+    let listen = listen.parse().map_err(|_| {
+        crate::exit::usage(format!(
+            "api.listen `{listen}` is no address; write it as 127.0.0.1:8080"
+        ))
+    })?;
+    let pool = target::connect(&parts::postgres(settings, Role::Api)?).await?;
+    let api = api::Settings {
+        listen,
+        legacy_http: settings.text("legacy.http"),
+        cursor_key: cursor_key(settings),
+        legacy_keys: parts::legacy_keys(plan),
+    };
+    Ok(api::bind(api, pool, stop).await?)
+}
+
+/// The key that signs cursors. Without one, cursors are good for the life of the process.
+fn cursor_key(settings: &Settings) -> Vec<u8> {
+    match settings.text("api.cursor_key") {
+        Some(key) => key.into_bytes(),
+        None => {
+            tracing::warn!("api.cursor_key is not set: cursors end with this process");
+            let random: [u8; 32] = rand::random();
+            random.to_vec()
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The only place that prints. Results go to standard output, everything about the run to
+//! standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
+
+use std::io::{IsTerminal, Write};
+
+/// A result line.
+pub(crate) fn line(text: impl AsRef<str>) {
+    // A closed pipe (`ficus … | head`) is the reader's wish, not an error.
+    let mut stdout = std::io::stdout().lock();
+    if writeln!(stdout, "{}", text.as_ref()).is_err() {
+        tracing::debug!("standard output is closed");
+    }
+}
+
+/// A line about the run.
+pub(crate) fn note(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// The sentence of a failure: what, where, why, and the hint where there is one.
+pub(crate) fn failure(error: &anyhow::Error) {
+    let mut message = String::new();
+    let mut last = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        // Some drivers repeat their source's text in their own.
+        if !last.is_empty() && last.contains(&text) {
+            continue;
+        }
+        if !message.is_empty() {
+            message.push_str(": ");
+        }
+        message.push_str(&text);
+        last = text;
+    }
+    eprintln!("ficus: {message}");
+    if let Some(hint) = hint(error) {
+        eprintln!("  {hint}");
+    }
+}
+
+/// What the user can do, from the first error in the chain that knows.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let of = |hint: &dyn std::fmt::Display| Some(hint.to_string());
+        if let Some(error) = cause.downcast_ref::<target::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<legacy::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<backfill::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<cdc_consumer::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<reconcile::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<sandbox::postgres::Error>() {
+            return of(&error.hint());
+        }
+        cause.downcast_ref::<sandbox::kafka::Error>().and_then(|error| of(&error.hint()))
+    })
+}
+
+/// Whether a person watches standard error.
+pub(crate) fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// A table of text, columns aligned; columns of numbers to the right.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let columns: Vec<Column> = header
+        .iter()
+        .enumerate()
+        .map(|(index, name)| Column::of(name, rows.iter().filter_map(|row| row.get(index))))
+        .collect();
+    let heading: Vec<String> = header.iter().map(ToString::to_string).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&heading).chain(rows) {
+        let cells: Vec<String> =
+            row.iter().zip(&columns).map(|(cell, column)| column.pad(cell)).collect();
+        text.push_str(format!("  {}", cells.join("  ")).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+struct Column {
+    width: usize,
+    is_number: bool,
+}
+
+impl Column {
+    fn of<'a>(name: &str, cells: impl Iterator<Item = &'a String> + Clone) -> Self {
+        let widest = cells.clone().map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let digits = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || c == ',');
+        let is_number = cells.clone().next().is_some() && { cells }.all(digits);
+        Self { width: widest.max(name.chars().count()), is_number }
+    }
+
+    fn pad(&self, cell: &str) -> String {
+        let width = self.width;
+        if self.is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many a second.
+pub(crate) fn rate(count: u64, elapsed: std::time::Duration) -> String {
+    let milliseconds = elapsed.as_millis().max(1);
+    let rate = u128::from(count) * 1000 / milliseconds;
+    thousands(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn tables_align() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["contracts", "12", "2 left"]), row(["ү", "1,234", "none"])];
+        let expected =
+            "  table       rows  why\n  contracts     12  2 left\n  ү          1,234  none\n";
+        assert_eq!(table(&["table", "rows", "why"], &rows), expected);
+    }
+}

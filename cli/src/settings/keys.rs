@@ -1,0 +1,196 @@
+//! Every key there is: one table for the file, the environment, `config show` and the README.
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A text that is never printed; may be given as `<key>_file` too.
+    Secret,
+    /// A URL that may carry a password: printed without it; may be given as `<key>_file` too.
+    Url,
+    /// A whole number in this range.
+    Number(u64, u64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// A key of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// `section.key`.
+    pub(crate) name: &'static str,
+    /// What its value must be.
+    pub(crate) kind: Kind,
+    /// The default, where there is one.
+    pub(crate) default: Option<&'static str>,
+    /// One line for people.
+    pub(crate) help: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    help: &'static str,
+) -> Key {
+    Key { name, kind, default, help }
+}
+
+/// All keys, in the order of the file.
+pub(crate) const KEYS: &[Key] = &[
+    key(
+        "legacy.url",
+        Kind::Url,
+        None,
+        "the legacy server, read-only login: mssql://user@host:1433/database",
+    ),
+    key("legacy.password", Kind::Secret, None, "password of that login"),
+    key(
+        "legacy.marker_url",
+        Kind::Url,
+        None,
+        "the marker's own login (writes dbo.ficus_marker only); default: legacy.url",
+    ),
+    key(
+        "legacy.marker_password",
+        Kind::Secret,
+        None,
+        "password of the marker's login; default: legacy.password",
+    ),
+    key(
+        "legacy.catalog",
+        Kind::Text,
+        None,
+        "saved catalogue (ficus catalog save); default: read over TDS",
+    ),
+    key(
+        "legacy.http",
+        Kind::Text,
+        None,
+        "base URL of the legacy application, for requests of domains not cut over",
+    ),
+    key("kafka.bootstrap", Kind::Text, None, "Kafka brokers, host:port[,host:port]"),
+    key("kafka.topic_prefix", Kind::Text, None, "Debezium's topic.prefix"),
+    key(
+        "kafka.group",
+        Kind::Text,
+        Some("ficus"),
+        "consumer group; positions live in Postgres under this name",
+    ),
+    key(
+        "kafka.decimal_mode",
+        Kind::Choice(&["precise", "string", "double"]),
+        Some("precise"),
+        "decimal.handling.mode of the connector, for messages without a schema",
+    ),
+    key(
+        "kafka.time_mode",
+        Kind::Choice(&[
+            "adaptive",
+            "adaptive_time_microseconds",
+            "connect",
+            "isostring",
+            "microseconds",
+            "nanoseconds",
+        ]),
+        Some("adaptive"),
+        "time.precision.mode of the connector, likewise",
+    ),
+    key(
+        "kafka.binary_mode",
+        Kind::Choice(&["bytes", "base64", "base64-url-safe", "hex"]),
+        Some("bytes"),
+        "binary.handling.mode of the connector, likewise",
+    ),
+    key("target.url", Kind::Url, None, "Postgres; each role below falls back to it with SET ROLE"),
+    key("target.owner_url", Kind::Url, None, "login that migrates (ficus_owner)"),
+    key("target.engine_url", Kind::Url, None, "login of the engine (ficus_engine)"),
+    key(
+        "target.api_url",
+        Kind::Url,
+        None,
+        "login of the API (ficus_api): neither owner nor BYPASSRLS",
+    ),
+    key("target.reader_url", Kind::Url, None, "login of reports (ficus_reader)"),
+    key("product.mappings", Kind::Text, Some("spacehub/mappings"), "folder of mapping files"),
+    key(
+        "product.migrations",
+        Kind::Text,
+        Some("migrations/spacehub"),
+        "folder of the product's migrations",
+    ),
+    key(
+        "backfill.readers",
+        Kind::Number(1, 64),
+        Some("2"),
+        "parallel readers of the legacy server",
+    ),
+    key(
+        "backfill.chunk_rows",
+        Kind::Number(100, 100_000_000),
+        Some("100000"),
+        "rows in a chunk, about",
+    ),
+    key("backfill.batch_rows", Kind::Number(1, 1_000_000), Some("10000"), "rows in a transaction"),
+    key(
+        "consume.batch_rows_max",
+        Kind::Number(1, 1_000_000),
+        Some("10000"),
+        "events in a transaction at most",
+    ),
+    key(
+        "consume.batch_bytes_max",
+        Kind::Number(1024, 1 << 32),
+        Some("16777216"),
+        "bytes of events in a transaction at most",
+    ),
+    key(
+        "consume.batch_age_ms_max",
+        Kind::Number(1, 60_000),
+        Some("20"),
+        "milliseconds that an event waits for company at most",
+    ),
+    key(
+        "reconcile.patience_ms",
+        Kind::Number(0, 86_400_000),
+        Some("60000"),
+        "milliseconds to wait for rows in flight",
+    ),
+    key(
+        "cutover.lag_ms_max",
+        Kind::Number(0, 86_400_000),
+        Some("10000"),
+        "the stream's lag at which the gate is still green",
+    ),
+    key(
+        "cutover.verdict_age_ms_max",
+        Kind::Number(0, 864_000_000),
+        Some("3600000"),
+        "age at which a verdict goes stale",
+    ),
+    key(
+        "api.listen",
+        Kind::Text,
+        Some("127.0.0.1:8080"),
+        "address of ficus serve; port 0 takes a free one",
+    ),
+    key("api.cursor_key", Kind::Secret, None, "signs list cursors; the same for all processes"),
+    key(
+        "log.level",
+        Kind::Text,
+        Some("warn,tiberius=error"),
+        "filter, such as info or target=debug,warn",
+    ),
+    key(
+        "log.format",
+        Kind::Choice(&["text", "json"]),
+        Some("text"),
+        "text for people, json for machines",
+    ),
+];
+
+/// A key by name.
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}

@@ -1,0 +1,232 @@
+//! Rows: a range as one ordered stream, rows by key, keys that cut a table.
+//!
+//! One long stream instead of pages: a page costs a round trip and a plan each, and three
+//! times the time in all. Whoever loses the connection goes on after the last key that it has.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mapping::{key::CanonicalKey, plan::TablePlan};
+use tiberius::{QueryItem, QueryStream};
+use tokio::time::{error::Elapsed, timeout};
+
+use crate::{
+    Error, KeyRange, LegacyRow, RowSink, Session,
+    session::{Connection, send},
+    statement::{self, KEY_PARAMETERS_MAX, Statement},
+    value::Shape,
+};
+
+/// Rows of one batch at most.
+const BATCH_ROWS_MAX: usize = 1000;
+/// Memory of one batch at most, but for the one row that crosses it.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+impl Session {
+    /// Keys that cut the table into ranges of about `rows` rows each, in key order: the last
+    /// key of each range but the final one. Empty for a small table.
+    ///
+    /// # Errors
+    /// Any failure of the connection, [`Error::NoKey`], or [`Error::KeyType`].
+    pub async fn split(&mut self, plan: &TablePlan, rows: u64) -> Result<Vec<LegacyRow>, Error> {
+        let doing = format!("splitting {}", plan.table);
+        let statement = statement::split(plan.into(), rows)?;
+        let shape = Shape::of_key(plan);
+        let rows = self.rows(&statement, &doing).await?;
+        let convert = |row| Ok(shape.convert(row).ok_or_else(|| misshapen(&doing))?.row);
+        rows.into_iter().map(convert).collect()
+    }
+
+    /// Reads a range as one ordered stream and hands over row by row. `each` returns `false` to
+    /// stop early. The number of rows handed over is returned.
+    ///
+    /// # Errors
+    /// Any failure of the connection; rows handed over before it stay handed over.
+    pub async fn read_range(
+        &mut self,
+        plan: &TablePlan,
+        range: &KeyRange,
+        each: &mut (dyn FnMut(LegacyRow) -> bool + Send),
+    ) -> Result<u64, Error> {
+        let statement = statement::range(plan.into(), range)?;
+        self.stream(plan, &statement, Hand::Each(each)).await
+    }
+
+    /// Reads a range as one ordered stream and sends it in batches; waits while the channel is
+    /// full, and stops when its other end is gone. The number of rows sent is returned.
+    ///
+    /// # Errors
+    /// Any failure of the connection; the rows that had arrived before it have been sent.
+    pub async fn stream_range(
+        &mut self,
+        plan: &TablePlan,
+        range: &KeyRange,
+        sink: &RowSink,
+    ) -> Result<u64, Error> {
+        let statement = statement::range(plan.into(), range)?;
+        self.stream(plan, &statement, Hand::Sink(sink)).await
+    }
+
+    /// Reads the rows with these keys (those that are there), in no particular order.
+    ///
+    /// # Errors
+    /// Any failure of the connection.
+    pub async fn read_keys(
+        &mut self,
+        plan: &TablePlan,
+        keys: &[CanonicalKey],
+    ) -> Result<Vec<LegacyRow>, Error> {
+        let mut found = Vec::with_capacity(keys.len());
+        let keys_per_statement = (KEY_PARAMETERS_MAX / plan.key.len().max(1)).max(1);
+        for keys in keys.chunks(keys_per_statement) {
+            let keys: Vec<LegacyRow> = keys.iter().map(CanonicalKey::parts).collect();
+            let statement = statement::by_keys(plan.into(), &keys)?;
+            let mut each = |row| {
+                found.push(row);
+                true
+            };
+            self.stream(plan, &statement, Hand::Each(&mut each)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn stream(
+        &mut self,
+        plan: &TablePlan,
+        statement: &Statement,
+        hand: Hand<'_>,
+    ) -> Result<u64, Error> {
+        let doing = format!("reading {}", plan.table);
+        let mut connection = self.take(&doing)?;
+        let mut flow = Flow { hand, handed: 0, limit: self.limits().answer };
+        let stall = self.limits().stall;
+        let shape = Shape::of_table(plan);
+        let outcome = Box::pin(flow.run(&mut connection, statement, &shape, stall)).await;
+        match outcome {
+            Ok(Ok(Ending::Misshapen)) => return Err(misshapen(&doing)),
+            Ok(Ok(Ending::Early)) => self.abandon(connection).await,
+            outcome => {
+                self.settle(connection, outcome, &doing, flow.limit)?;
+            }
+        }
+        Ok(flow.handed)
+    }
+
+    /// Asks the server to stop; the connection is kept when it says in time that it has. (Where
+    /// the answer had already ended, the driver misses the acknowledgement that comes after it;
+    /// then the connection is closed.)
+    async fn abandon(&mut self, mut connection: Connection) {
+        let limit = self.limits().connect;
+        match timeout(limit, connection.cancel_query()).await {
+            Ok(Ok(())) => self.put_back(connection),
+            Ok(Err(error)) => tracing::debug!(%error, "the connection is closed"),
+            Err(_) => tracing::debug!(?limit, "the server did not stop in time"),
+        }
+    }
+}
+
+/// Who gets the rows.
+enum Hand<'a> {
+    Each(&'a mut (dyn FnMut(LegacyRow) -> bool + Send)),
+    Sink(&'a RowSink),
+}
+
+impl Hand<'_> {
+    /// Whether more is wanted.
+    async fn take(&mut self, rows: Vec<LegacyRow>) -> bool {
+        match self {
+            Self::Each(each) => rows.into_iter().all(each),
+            Self::Sink(sink) => sink.send(rows).await.is_ok(),
+        }
+    }
+}
+
+/// Rows on their way from the server to whoever gets them.
+struct Flow<'a> {
+    hand: Hand<'a>,
+    /// Rows handed over.
+    handed: u64,
+    /// For what is waited for now.
+    limit: Duration,
+}
+
+impl Flow<'_> {
+    /// Sends the statement and hands over until one side has enough.
+    async fn run(
+        &mut self,
+        connection: &mut Connection,
+        statement: &Statement,
+        shape: &Shape,
+        stall: Duration,
+    ) -> Result<tiberius::Result<Ending>, Elapsed> {
+        let mut rows = match timeout(self.limit, send(connection, statement)).await? {
+            Ok(rows) => rows,
+            Err(source) => return Ok(Err(source)),
+        };
+        loop {
+            let mut batch = Batch::default();
+            let filled = timeout(self.limit, batch.fill(&mut rows, shape)).await;
+            self.limit = stall;
+            // What has arrived is handed over, whatever came after it.
+            let count = batch.count();
+            let wanted = count == 0 || self.hand.take(batch.rows).await;
+            if wanted {
+                self.handed += count;
+            }
+            match filled? {
+                Ok(None) if wanted => {}
+                Ok(None) => return Ok(Ok(Ending::Early)),
+                Ok(Some(ending)) => return Ok(Ok(ending)),
+                Err(source) => return Ok(Err(source)),
+            }
+        }
+    }
+}
+
+/// Why a stream came to its end.
+enum Ending {
+    /// The server has no more.
+    Whole,
+    /// Nobody wants more.
+    Early,
+    /// A row has another number of columns than was asked for.
+    Misshapen,
+}
+
+#[derive(Default)]
+struct Batch {
+    rows: Vec<LegacyRow>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn count(&self) -> u64 {
+        u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Until it is full (`None`) or the stream ends. Rows stay in it when the future fails or
+    /// is dropped.
+    async fn fill(
+        &mut self,
+        stream: &mut QueryStream<'_>,
+        shape: &Shape,
+    ) -> tiberius::Result<Option<Ending>> {
+        while let Some(item) = stream.try_next().await? {
+            let QueryItem::Row(row) = item else { continue };
+            let Some(weighed) = shape.convert(row) else { return Ok(Some(Ending::Misshapen)) };
+            if self.rows.capacity() == 0 {
+                self.rows.reserve(BATCH_ROWS_MAX.min(BATCH_BYTES_MAX / weighed.bytes.max(1) + 1));
+            }
+            self.rows.push(weighed.row);
+            self.bytes += weighed.bytes;
+            if self.rows.len() >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Ending::Whole))
+    }
+}
+
+fn misshapen(doing: &str) -> Error {
+    Error::Answer { doing: doing.to_owned(), detail: "another number of columns than asked for" }
+}

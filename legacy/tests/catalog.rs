@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use mapping::{catalog::LegacyTable, position::Lsn};
+
+use crate::setup::{Fixture, text};
+
+#[tokio::test]
+async fn the_catalogue_is_what_the_ddl_says() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    let read = session.catalog().await.unwrap();
+    assert_eq!(read, fixture.database.catalog());
+    assert_eq!(read.tables.len(), 5);
+    let payment = read.table(&LegacyTable::new("DBO", "payment")).unwrap();
+    assert_eq!(payment.capture_instance.as_deref(), Some("dbo_Payment"));
+}
+
+#[tokio::test]
+async fn without_cdc_there_is_a_catalogue_and_no_watermark() {
+    let fixture = Fixture::plain().await;
+    fixture.database.set_cdc_enabled(false);
+    let mut session = fixture.session().await;
+    let catalog = session.catalog().await.unwrap();
+    assert!(catalog.tables.iter().all(|table| table.capture_instance.is_none()));
+    let capture = session.capture_state().await.unwrap();
+    assert!(!capture.enabled);
+    assert_eq!(capture.max_lsn, None);
+}
+
+#[tokio::test]
+async fn the_watermark_goes_up_with_the_commits() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    let insert = |number: &str| {
+        let row = vec![text("X"), text(number), mapping::value::LegacyValue::Null];
+        fixture.database.transaction(|t| t.insert("dbo.Contract", row)).unwrap()
+    };
+    let first = insert("1");
+    assert_eq!(session.capture_state().await.unwrap().max_lsn, Some(first));
+    let second = insert("2");
+    assert!(second > first);
+    assert_eq!(session.capture_state().await.unwrap().max_lsn, Some(second));
+    assert!(session.min_lsn("dbo_Contract").await.unwrap().is_some_and(|lsn| lsn <= first));
+    assert_eq!(session.min_lsn("dbo_Nothing").await.unwrap().filter(|l| *l != Lsn::ZERO), None);
+}
+
+#[tokio::test]
+async fn counts_and_type_names_are_read() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    let payments = fixture.stored("Payment").len();
+    assert_eq!(
+        session.row_count(&LegacyTable::new("dbo", "Payment")).await.unwrap(),
+        u64::try_from(payments).unwrap()
+    );
+    let types = session.object_types().await.unwrap();
+    assert_eq!(types.get(&2).map(String::as_str), Some("Type2"));
+    assert_eq!(types.len(), 3);
+}
+
+#[tokio::test]
+async fn a_marker_comes_back_with_its_commit_lsn() {
+    let fixture = Fixture::plain().await;
+    fixture.database.set_capture_lag(Duration::from_millis(120));
+    let mut session = fixture.session().await;
+    let token = uuid::Uuid::from_u128(7);
+    let lsn = session.put_marker(token, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(session.capture_state().await.unwrap().max_lsn, Some(lsn));
+    fixture.database.set_capture_lag(Duration::MAX);
+    let never = session.put_marker(uuid::Uuid::from_u128(8), Duration::from_millis(100)).await;
+    assert!(matches!(never, Err(legacy::Error::NotCaptured { .. })), "{never:?}");
+}

@@ -1,0 +1,149 @@
+use legacy::{Isolation, KeyRange, LegacyRow, Session};
+use mapping::{plan::TablePlan, value::LegacyValue};
+use sandbox::tds::Tls;
+
+use crate::setup::{Fixture, text};
+
+async fn collect(session: &mut Session, table: &TablePlan, range: &KeyRange) -> Vec<LegacyRow> {
+    let mut rows = Vec::new();
+    let mut each = |row| {
+        rows.push(row);
+        true
+    };
+    let count = session.read_range(table, range, &mut each).await.unwrap();
+    assert_eq!(count, u64::try_from(rows.len()).unwrap());
+    rows
+}
+
+/// In this fixture the plan reads all columns in table order, so whole rows compare.
+#[tokio::test]
+async fn each_row_is_read_exactly_once_whatever_the_key() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    for name in ["Payment", "Contract", "Rate"] {
+        let (table, stored) = (fixture.table(name), fixture.stored(name));
+        assert_eq!(collect(&mut session, table, &KeyRange::default()).await, stored, "{name}");
+        for rows in [13, 100, 1_000_000] {
+            let cuts = session.split(table, rows).await.unwrap();
+            assert_eq!(cuts.len(), stored.len() / usize::try_from(rows).unwrap());
+            let mut read = Vec::new();
+            let mut after = None;
+            for up_to in cuts.into_iter().map(Some).chain([None]) {
+                let range = KeyRange { after, up_to: up_to.clone() };
+                let part = collect(&mut session, table, &range).await;
+                assert!(part.len() <= usize::try_from(rows).unwrap(), "{name} {rows}");
+                read.extend(part);
+                after = up_to;
+            }
+            assert_eq!(read, stored, "{name} in parts of {rows}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn reading_goes_on_after_any_row() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    for name in ["Payment", "Contract", "Rate"] {
+        let (table, stored) = (fixture.table(name), fixture.stored(name));
+        for at in (0..stored.len()).step_by(37) {
+            let key = table.key.iter().map(|&index| stored[at][index].clone()).collect();
+            let range = KeyRange { after: Some(key), up_to: None };
+            assert_eq!(collect(&mut session, table, &range).await, stored[at + 1..], "{name} {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn batches_are_bounded_and_wait_for_the_sink() {
+    let fixture = Fixture::plain().await;
+    let stored = fixture.stored("Payment");
+    let (sink, mut rows) = tokio::sync::mpsc::channel(1);
+    let table = fixture.table("Payment");
+    let mut session = fixture.session().await;
+    let range = KeyRange::default();
+    let reading = session.stream_range(table, &range, &sink);
+    let collecting = async {
+        let mut all = Vec::new();
+        while all.len() < stored.len() {
+            let batch: Vec<LegacyRow> = rows.recv().await.unwrap();
+            assert!(batch.len() <= 1000);
+            all.extend(batch);
+        }
+        all
+    };
+    let (count, all) = tokio::join!(reading, collecting);
+    assert_eq!(count.unwrap(), u64::try_from(stored.len()).unwrap());
+    assert_eq!(all, stored);
+}
+
+#[tokio::test]
+async fn whoever_has_enough_may_stop_and_the_session_stays() {
+    let fixture = Fixture::plain().await;
+    // Slow enough to be still at it when it is asked to stop.
+    fixture.server.faults().delay_per_row(std::time::Duration::from_millis(1));
+    let mut session = fixture.session().await;
+    let table = fixture.table("Payment");
+    let mut seen = 0;
+    let mut each = |_| {
+        seen += 1;
+        seen < 3
+    };
+    session.read_range(table, &KeyRange::default(), &mut each).await.unwrap();
+    assert_eq!(seen, 3);
+    assert!(session.is_usable());
+    let (sink, rows) = tokio::sync::mpsc::channel(1);
+    drop(rows);
+    assert_eq!(session.stream_range(table, &KeyRange::default(), &sink).await.unwrap(), 0);
+    assert!(session.is_usable());
+    assert_eq!(session.object_types().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn rows_are_found_by_canonical_key() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    for name in ["Payment", "Contract", "Rate"] {
+        let (table, stored) = (fixture.table(name), fixture.stored(name));
+        let mut keys: Vec<_> = stored.iter().map(|row| table.canonical_key(row).unwrap()).collect();
+        let read = session.read_keys(table, &keys).await.unwrap();
+        assert_eq!(read.len(), stored.len(), "{name}");
+        assert!(stored.iter().all(|row| read.contains(row)), "{name}");
+        keys.truncate(1);
+        assert_eq!(session.read_keys(table, &keys).await.unwrap(), stored[..1]);
+        assert!(session.read_keys(table, &[]).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_lone_surrogate_costs_its_value_and_not_the_stream() {
+    let fixture = Fixture::plain().await;
+    let broken = LegacyValue::BrokenText("a\u{FFFD}b".into());
+    let row = vec![LegacyValue::Guid(uuid::Uuid::from_u128(1)), LegacyValue::Null, broken.clone()];
+    fixture.database.transaction(|t| t.insert("dbo.Payment", row)).unwrap();
+    let mut session = fixture.session().await;
+    let rows = collect(&mut session, fixture.table("Payment"), &KeyRange::default()).await;
+    assert_eq!(rows, fixture.stored("Payment"));
+    assert_eq!(rows.iter().filter(|row| row[2] == broken).count(), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_and_tls_read_the_same() {
+    let fixture = Fixture::start(Tls::Required).await;
+    let mut session = fixture.session().await;
+    session.isolate(Isolation::Snapshot).await.unwrap();
+    let rows = collect(&mut session, fixture.table("Contract"), &KeyRange::default()).await;
+    assert_eq!(rows, fixture.stored("Contract"));
+    session.isolate(Isolation::ReadCommitted).await.unwrap();
+}
+
+#[tokio::test]
+async fn long_values_cross_packets() {
+    let fixture = Fixture::plain().await;
+    let long: String = "Үнэ ".repeat(60_000);
+    let row = vec![LegacyValue::Guid(uuid::Uuid::from_u128(2)), LegacyValue::Null, text(long)];
+    fixture.database.transaction(|t| t.insert("dbo.Payment", row)).unwrap();
+    let mut session = fixture.session().await;
+    let rows = collect(&mut session, fixture.table("Payment"), &KeyRange::default()).await;
+    assert!(rows == fixture.stored("Payment"));
+}

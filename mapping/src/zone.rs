@@ -1,0 +1,215 @@
+//! Local wall time to instants, by a table of a zone's offsets.
+//!
+//! `chrono-tz` answers one question at a time and slowly; a column asks a million with the
+//! same zone. So the zone's transitions are found once, when the mapping is compiled, and a
+//! wall time costs one binary search. Times outside the table are asked of `chrono-tz`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, MappedLocalTime, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+
+/// What a wall time that never was (the hour that summer time skips) becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// The row is rejected. The default.
+    Reject,
+    /// The instant that the clock would have shown, had it not been put forward.
+    Later,
+}
+
+/// What a wall time that was twice becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// The second one, in standard time, as Postgres takes it. The default.
+    Standard,
+    /// The first one, in summer time.
+    Daylight,
+    /// The row is rejected.
+    Reject,
+}
+
+/// Why a wall time has no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoInstant {
+    Gap,
+    Overlap,
+}
+
+/// A time of constant offset: from `begin` (UTC seconds) to the next span's begin.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    begin: i64,
+    offset: i64,
+}
+
+/// A zone's offsets.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone {
+    zone: Tz,
+    spans: Vec<Span>,
+}
+
+const DAY: i64 = 86_400;
+/// 1850-01-01: before the first railway clock of any zone.
+const TABLE_BEGIN: i64 = -3_786_825_600;
+/// 2150-01-01.
+const TABLE_END: i64 = 5_680_281_600;
+
+/// Tables made so far: a zone is asked for by many columns, and always has the same table.
+static TABLES: Mutex<Vec<(Tz, Arc<Zone>)>> = Mutex::new(Vec::new());
+
+impl Zone {
+    /// The zone's table, made once a process.
+    pub(crate) fn shared(zone: Tz) -> Arc<Self> {
+        let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = tables.iter().find(|(known, _)| *known == zone) {
+            return Arc::clone(table);
+        }
+        let table = Arc::new(Self::new(zone));
+        tables.push((zone, Arc::clone(&table)));
+        table
+    }
+
+    fn new(zone: Tz) -> Self {
+        let mut spans = vec![Span { begin: i64::MIN, offset: offset(zone, TABLE_BEGIN) }];
+        let mut current = offset(zone, TABLE_BEGIN);
+        let mut day = TABLE_BEGIN;
+        while day < TABLE_END {
+            let next = offset(zone, day + DAY);
+            if next != current {
+                let begin = first_second(zone, day, current);
+                let offset = offset(zone, begin);
+                spans.push(Span { begin, offset });
+                current = offset;
+                if offset != next {
+                    // Two transitions within a day: look at the same day again.
+                    day = begin - DAY;
+                }
+            }
+            day += DAY;
+        }
+        Self { zone, spans }
+    }
+
+    /// The UTC second of a wall time given in seconds since 1970-01-01 00:00 on the wall.
+    pub(crate) fn instant(&self, wall: i64, gap: Gap, overlap: Overlap) -> Result<i64, NoInstant> {
+        if !(TABLE_BEGIN + DAY..TABLE_END - DAY).contains(&wall) {
+            return self.ask(wall, gap, overlap);
+        }
+        let after =
+            self.spans.partition_point(|span| span.begin.saturating_add(span.offset) <= wall);
+        let span = |index: usize| self.spans.get(index).copied();
+        // The first span has no begin, so `after` is at least 1.
+        let Some(current) = after.checked_sub(1).and_then(span) else {
+            return self.ask(wall, gap, overlap);
+        };
+        if let Some(next) = span(after)
+            && wall - current.offset >= next.begin
+        {
+            return match gap {
+                Gap::Later => Ok(wall - current.offset),
+                Gap::Reject => Err(NoInstant::Gap),
+            };
+        }
+        match after.checked_sub(2).and_then(span) {
+            Some(before) if wall - before.offset < current.begin => match overlap {
+                Overlap::Standard => Ok(wall - current.offset),
+                Overlap::Daylight => Ok(wall - before.offset),
+                Overlap::Reject => Err(NoInstant::Overlap),
+            },
+            _ => Ok(wall - current.offset),
+        }
+    }
+
+    fn ask(&self, wall: i64, gap: Gap, overlap: Overlap) -> Result<i64, NoInstant> {
+        let Some(local) = DateTime::<Utc>::from_timestamp(wall, 0).map(|t| t.naive_utc()) else {
+            return Err(NoInstant::Gap);
+        };
+        match self.zone.from_local_datetime(&local) {
+            MappedLocalTime::Single(instant) => Ok(instant.timestamp()),
+            MappedLocalTime::Ambiguous(first, second) => match overlap {
+                Overlap::Standard => Ok(second.timestamp().max(first.timestamp())),
+                Overlap::Daylight => Ok(second.timestamp().min(first.timestamp())),
+                Overlap::Reject => Err(NoInstant::Overlap),
+            },
+            MappedLocalTime::None => match gap {
+                Gap::Later => Ok(wall - offset(self.zone, wall - DAY)),
+                Gap::Reject => Err(NoInstant::Gap),
+            },
+        }
+    }
+}
+
+fn offset(zone: Tz, second: i64) -> i64 {
+    let instant = DateTime::<Utc>::from_timestamp(second, 0).unwrap_or_default();
+    i64::from(zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
+}
+
+/// The first second of the day after `day` whose offset is not `current`.
+fn first_second(zone: Tz, day: i64, current: i64) -> i64 {
+    let (mut same, mut changed) = (day, day + DAY);
+    while changed - same > 1 {
+        let middle = same + (changed - same) / 2;
+        if offset(zone, middle) == current {
+            same = middle;
+        } else {
+            changed = middle;
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::NaiveDateTime;
+    use proptest::prelude::*;
+
+    fn wall(text: &str) -> i64 {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S")
+            .expect("a time")
+            .and_utc()
+            .timestamp()
+    }
+
+    fn check(text: &str, gap: Gap, overlap: Overlap, expect: Result<&str, NoInstant>) {
+        let zone = Zone::shared(chrono_tz::Asia::Ulaanbaatar);
+        assert_eq!(zone.instant(wall(text), gap, overlap), expect.map(wall), "{text}");
+    }
+
+    #[test]
+    fn ulaanbaatar_as_the_tables_say() {
+        use {Gap as G, Overlap as O};
+        for (text, gap, overlap, expect) in [
+            ("2024-03-01T00:00:00", G::Reject, O::Standard, Ok("2024-02-29T16:00:00")),
+            ("2005-07-01T12:00:00", G::Reject, O::Standard, Ok("2005-07-01T03:00:00")),
+            ("2015-03-28T02:30:00", G::Reject, O::Standard, Err(NoInstant::Gap)),
+            ("2015-03-28T02:30:00", G::Later, O::Standard, Ok("2015-03-27T18:30:00")),
+            ("2015-09-25T23:30:00", G::Reject, O::Standard, Ok("2015-09-25T15:30:00")),
+            ("2015-09-25T23:30:00", G::Reject, O::Daylight, Ok("2015-09-25T14:30:00")),
+            ("2015-09-25T23:30:00", G::Reject, O::Reject, Err(NoInstant::Overlap)),
+            ("1900-01-01T00:00:00", G::Reject, O::Standard, Ok("1899-12-31T16:52:28")),
+            ("1753-01-01T00:00:00", G::Reject, O::Standard, Ok("1752-12-31T16:52:28")),
+            ("9999-12-31T00:00:00", G::Reject, O::Standard, Ok("9999-12-30T16:00:00")),
+        ] {
+            check(text, gap, overlap, expect);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_agrees_with_the_library(second in -4_000_000_000_i64..6_000_000_000, which in 0_usize..4) {
+            let zones = [
+                chrono_tz::Asia::Ulaanbaatar,
+                chrono_tz::Europe::Berlin,
+                chrono_tz::America::Sao_Paulo,
+                chrono_tz::Australia::Lord_Howe,
+            ];
+            let zone = Zone::shared(zones[which]);
+            for (gap, overlap) in [(Gap::Reject, Overlap::Reject), (Gap::Later, Overlap::Standard), (Gap::Reject, Overlap::Daylight)] {
+                prop_assert_eq!(zone.instant(second, gap, overlap), zone.ask(second, gap, overlap));
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From tallies and findings to the report: every row accounted for.
+
+use mapping::plan::EntityPlan;
+use target::Target;
+use uuid::Uuid;
+
+use crate::{
+    Count, DomainReport, EntityReport, Error, Evidence, Report, RowCounts, Verdict,
+    composed::Compositions,
+    findings::Findings,
+    legacy_scan::Scan,
+    link::Passed,
+    subject::{entity, not_compared},
+};
+
+/// What a run knows beside its rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) run: Uuid,
+    pub(crate) started: String,
+    pub(crate) finished: String,
+    /// The scan's.
+    pub(crate) passed: Passed,
+    pub(crate) passes: u32,
+    pub(crate) no_fence: Option<String>,
+    pub(crate) is_stalled: bool,
+    pub(crate) legacy_scan_ms: u64,
+    pub(crate) target_scan_ms: u64,
+}
+
+/// The report.
+pub(crate) async fn conclude(
+    scan: &Scan,
+    target: &Target,
+    facts: &Facts,
+    findings: &[Findings],
+    composed: &Compositions,
+) -> Result<Report, Error> {
+    let mut entities = Vec::with_capacity(scan.subjects.entities.len());
+    for id in &scan.subjects.entities {
+        let Some(plan) = entity(&scan.plan, *id) else { continue };
+        let mut account = Account::new(scan, plan);
+        for (index, (subject, findings)) in scan.subjects.all.iter().zip(findings).enumerate() {
+            if subject.entity == *id {
+                account.add(scan, index, findings);
+                account.add_keyless(scan, target, index).await?;
+            }
+        }
+        account.add_composition(composed);
+        entities.push(account.close());
+    }
+    let evidence = match (&facts.no_fence, facts.is_stalled) {
+        (Some(reason), _) => Evidence::ConfirmedTwice { reason: reason.clone() },
+        (None, true) => Evidence::MarkerNotPassed,
+        (None, false) => Evidence::Marker,
+    };
+    Ok(Report {
+        run: facts.run.to_string(),
+        verdict: Verdict::worst(entities.iter().map(|entity| entity.verdict)),
+        evidence,
+        low: facts.passed.low.map(|lsn| lsn.to_string()),
+        marker: facts.passed.marker.map(|lsn| lsn.to_string()),
+        started_at: facts.started.clone(),
+        finished_at: facts.finished.clone(),
+        passes: facts.passes,
+        legacy_scan_ms: facts.legacy_scan_ms,
+        target_scan_ms: facts.target_scan_ms,
+        database: scan.plan.database.clone(),
+        mapping_version: scan.plan.version.clone(),
+        domains: domains(scan, &entities),
+        entities,
+    })
+}
+
+fn domains(scan: &Scan, entities: &[EntityReport]) -> Vec<DomainReport> {
+    let mut all = Vec::new();
+    for domain in scan.plan.domains() {
+        let of_domain = entities.iter().filter(|entity| entity.domain == domain);
+        let verdicts: Vec<Verdict> = of_domain.map(|entity| entity.verdict).collect();
+        if verdicts.is_empty() {
+            continue;
+        }
+        let planned = scan.plan.entities.iter().filter(|entity| entity.domain == domain).count();
+        all.push(DomainReport {
+            domain: domain.to_owned(),
+            whole: verdicts.len() == planned,
+            verdict: Verdict::worst(verdicts),
+        });
+    }
+    all
+}
+
+/// One entity's account while it is added up.
+struct Account {
+    report: EntityReport,
+    id: mapping::plan::EntityId,
+    is_whole: bool,
+    /// Rows that may have come or gone since the scan.
+    movers: u64,
+    absent: u64,
+    limit: usize,
+}
+
+impl Account {
+    fn new(scan: &Scan, plan: &EntityPlan) -> Self {
+        let report = EntityReport {
+            entity: plan.name.clone(),
+            domain: plan.domain.clone(),
+            table: format!("{}.{}", plan.target_schema, plan.target_table),
+            verdict: Verdict::Equal,
+            rows: RowCounts::default(),
+            ignored: Vec::new(),
+            target_rows: 0,
+            extra: 0,
+            extra_in_flight: 0,
+            incomplete: 0,
+            composed_wrong: 0,
+            later: 0,
+            read_again: 0,
+            columns: std::collections::BTreeMap::new(),
+            differences: Vec::new(),
+            not_compared: not_compared(&scan.plan, plan),
+            notes: Vec::new(),
+        };
+        let is_whole = plan.parts.len() == 1;
+        let limit = scan.settings.differences_max;
+        Self { report, id: plan.id, is_whole, movers: 0, absent: 0, limit }
+    }
+
+    fn add(&mut self, scan: &Scan, index: usize, findings: &Findings) {
+        let tally = scan.tally(index);
+        let report = &mut self.report;
+        let rows = &mut report.rows;
+        rows.read += tally.read;
+        rows.equal += tally.digest.proven_rows() + tally.gone + findings.equal;
+        rows.changed += findings.changed;
+        rows.missing += findings.missing;
+        rows.quarantined += findings.quarantined;
+        rows.in_flight += findings.in_flight + tally.overflow;
+        for (rule, count) in &tally.ignored {
+            rows.ignored += count;
+            report.ignored.push(Count { name: rule.clone(), rows: *count });
+        }
+        if tally.overflow > 0 {
+            report.notes.push(format!(
+                "{} rows without an id or rejected by the mapping were more than could be \
+                 remembered; they are counted as in flight",
+                tally.overflow
+            ));
+        }
+        if self.is_whole {
+            report.target_rows += tally.digest.target_rows();
+        }
+        report.extra += findings.extra;
+        report.extra_in_flight += findings.extra_in_flight;
+        report.later += tally.later;
+        report.read_again += findings.present() + findings.absent;
+        for (column, count) in &findings.columns {
+            *report.columns.entry(column.clone()).or_default() += count;
+        }
+        let room = self.limit.saturating_sub(report.differences.len());
+        let shown = findings.differences.iter().take(room).map(|found| found.shown.clone());
+        report.differences.extend(shown);
+        self.movers += findings.movers;
+        self.absent += findings.absent;
+    }
+
+    /// Rejected rows whose key can't even be made: quarantine knows them only by their number.
+    async fn add_keyless(
+        &mut self,
+        scan: &Scan,
+        target: &Target,
+        index: usize,
+    ) -> Result<(), Error> {
+        let keyless = scan.tally(index).keyless;
+        if keyless == 0 {
+            return Ok(());
+        }
+        let table = scan.subjects.get(index).table;
+        let known = target.keyless_quarantined(table).await;
+        let known = known.map_err(Error::target("counting the quarantine"))?;
+        let explained = keyless.min(known);
+        self.report.rows.quarantined += explained;
+        self.report.rows.missing += keyless - explained;
+        self.report.notes.push(format!(
+            "{keyless} rows have no usable key; quarantine has {known} such entries open"
+        ));
+        Ok(())
+    }
+
+    fn add_composition(&mut self, composed: &Compositions) {
+        let Some(composition) = composed.of(self.id) else { return };
+        let report = &mut self.report;
+        report.target_rows += composition.target_rows;
+        report.incomplete += composition.incomplete;
+        report.composed_wrong += composition.wrong;
+        let room = self.limit.saturating_sub(report.differences.len());
+        let shown = composition.differences.iter().take(room).map(|found| found.shown.clone());
+        report.differences.extend(shown);
+        if composition.incomplete > 0 {
+            report.notes.push(format!(
+                "{} rows wait for a part that the legacy database does not have (yet)",
+                composition.incomplete
+            ));
+        }
+    }
+
+    /// Balances the account and gives the verdict.
+    fn close(mut self) -> EntityReport {
+        let is_balanced = self.balance();
+        let report = &mut self.report;
+        let is_open = report.rows.in_flight > 0 || report.extra_in_flight > 0 || !is_balanced;
+        report.verdict = match (report.different() > 0, is_open) {
+            (true, _) => Verdict::Different,
+            (false, true) => Verdict::InFlight,
+            (false, false) => Verdict::Equal,
+        };
+        self.report
+    }
+
+    /// Rows read in the scan and rows accounted for may differ by those that came or went in
+    /// between, and by no other.
+    fn balance(&mut self) -> bool {
+        let rows = &mut self.report.rows;
+        let classes = rows.classes();
+        let (came, went) = (classes.saturating_sub(rows.read), rows.read.saturating_sub(classes));
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        rows.moved = signed(came) - signed(went);
+        let is_balanced = came <= self.movers && went <= self.absent;
+        if !is_balanced {
+            self.report.notes.push(format!(
+                "the account is not balanced: {} rows were read and {classes} are accounted for",
+                rows.read
+            ));
+        }
+        is_balanced
+    }
+}

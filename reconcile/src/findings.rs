@@ -1,0 +1,232 @@
+//! What the passes found, by entity, on its way into the report.
+
+use std::collections::BTreeMap;
+
+use mapping::{
+    encode::display,
+    plan::{EntityPlan, PgType, Plan},
+    position::Lsn,
+};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    again::Judged,
+    decide::{Decision, DifferenceKind, LegacySeen},
+    report::{Difference, ValuePair},
+    rowhash::values,
+    subject::{Subject, Subjects, entity, table},
+};
+
+/// What is shown instead of a sensitive value.
+const MASK: &str = "***";
+const NO_ID: &str = "(the parent's key has no id)";
+
+/// The classes of rows that were read again, of one subject.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) equal: u64,
+    pub(crate) changed: u64,
+    pub(crate) missing: u64,
+    pub(crate) extra: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) in_flight: u64,
+    /// Target rows without a legacy row that may be about to go.
+    pub(crate) extra_in_flight: u64,
+    /// Rows that were looked at and are not on the legacy side any more.
+    pub(crate) absent: u64,
+    /// Rows that a later change than S made, or that are undecided: they may have come or gone.
+    pub(crate) movers: u64,
+    pub(crate) columns: BTreeMap<String, u64>,
+    pub(crate) differences: Vec<Found>,
+}
+
+/// A difference, and how it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) shown: Difference,
+    pub(crate) stored: target::report::Difference,
+}
+
+impl Findings {
+    /// Rows read again that the legacy side has.
+    pub(crate) fn present(&self) -> u64 {
+        self.equal + self.changed + self.missing + self.quarantined + self.in_flight
+    }
+
+    /// Counts a row that is decided, or that nobody will decide any more.
+    pub(crate) fn count(&mut self, legacy: LegacySeen, decision: Decision) {
+        let is_there = legacy != LegacySeen::Absent;
+        self.absent += u64::from(!is_there);
+        match decision {
+            Decision::Agree => self.equal += u64::from(is_there),
+            Decision::Quarantined => self.quarantined += u64::from(is_there),
+            Decision::InFlight if is_there => self.in_flight += 1,
+            Decision::InFlight => self.extra_in_flight += 1,
+            Decision::Different(DifferenceKind::Missing) => self.missing += 1,
+            Decision::Different(DifferenceKind::Extra) => self.extra += 1,
+            Decision::Different(
+                DifferenceKind::Changed | DifferenceKind::Unreported | DifferenceKind::Composed,
+            ) => self.changed += 1,
+        }
+    }
+
+    /// Keeps a difference, up to a limit, and counts its columns.
+    pub(crate) fn keep(&mut self, found: Found, limit: usize) {
+        for pair in &found.shown.columns {
+            *self.columns.entry(pair.column.clone()).or_default() += 1;
+        }
+        if self.differences.len() < limit {
+            self.differences.push(found);
+        }
+    }
+}
+
+/// Describes a judged row that differs.
+pub(crate) fn describe(
+    plan: &Plan,
+    subjects: &Subjects,
+    judged: &Judged<'_>,
+    (kind, low): (DifferenceKind, Option<Lsn>),
+) -> Result<Found, Error> {
+    let subject = subjects.get(judged.candidate.subject);
+    let Some(entity) = entity(plan, subject.entity) else {
+        return Err(Error::Task { what: "an entity is not in the plan".to_owned() });
+    };
+    let columns = match (kind, judged.legacy_fields, judged.target) {
+        (DifferenceKind::Changed, Some((fields, is_deleted)), Some(row)) if row.same_shape => {
+            let target_deleted =
+                row.soft_deleted || subject.is_deleted(&row.fields).unwrap_or(false);
+            if is_deleted == target_deleted {
+                pairs(entity, subject, fields, &row.fields)
+            } else {
+                vec![deleted_pair(entity, is_deleted, target_deleted)]
+            }
+        }
+        _ => Vec::new(),
+    };
+    let part = (!subject.is_whole)
+        .then(|| table(plan, subject.table).map(|table| table.table.to_string()))
+        .flatten();
+    let position = judged.target.and_then(|row| row.position);
+    let shown = Difference {
+        kind,
+        part,
+        key: judged.candidate.key.as_ref().map(ToString::to_string),
+        id: judged.candidate.id.map(|id| id.to_string()),
+        position: position.map(|position| position.to_string()),
+        low: low.map(|low| low.to_string()),
+        columns,
+        hint: hint(kind, judged),
+    };
+    let key = judged.candidate.key.as_ref().map(|key| key.as_bytes().to_vec());
+    let stored = stored(&entity.name, &shown, (judged.candidate.id, key, position));
+    Ok(Found { shown, stored })
+}
+
+/// How a difference is stored: by the kinds that the table knows.
+pub(crate) fn stored(
+    entity: &str,
+    shown: &Difference,
+    (id, key, position): (Option<Uuid>, Option<Vec<u8>>, Option<mapping::position::Position>),
+) -> target::report::Difference {
+    let kind = match shown.kind {
+        DifferenceKind::Missing => "missing",
+        DifferenceKind::Extra => "extra",
+        DifferenceKind::Changed => "changed",
+        DifferenceKind::Unreported if position.is_some() => "changed",
+        DifferenceKind::Unreported => "missing",
+        DifferenceKind::Composed => "tampered",
+    };
+    let side = |of: fn(&ValuePair) -> &Option<String>| {
+        let values = shown.columns.iter().map(|pair| {
+            let value = of(pair).clone().map_or(serde_json::Value::Null, Into::into);
+            (pair.column.clone(), value)
+        });
+        serde_json::Value::Object(values.collect())
+    };
+    let has_values = !shown.columns.is_empty();
+    target::report::Difference {
+        entity: entity.to_owned(),
+        id,
+        key,
+        kind: kind.to_owned(),
+        columns: shown.columns.iter().map(|pair| pair.column.clone()).collect(),
+        legacy: has_values.then(|| side(|pair| &pair.legacy)),
+        target: has_values.then(|| side(|pair| &pair.target)),
+        position,
+    }
+}
+
+/// The differing columns of two rows, shown.
+pub(crate) fn pairs(
+    entity: &EntityPlan,
+    subject: &Subject,
+    legacy: &[u8],
+    target: &[u8],
+) -> Vec<ValuePair> {
+    let is_deleted = subject.is_deleted(legacy).unwrap_or(false);
+    let differing = subject.comparer.differing(legacy, target, is_deleted).unwrap_or_default();
+    let (legacy, target) = (values(legacy).unwrap_or_default(), values(target).unwrap_or_default());
+    let pair = |at: usize| {
+        let column = entity.columns.get(*subject.columns.get(at)?)?;
+        let show = |value: Option<&&[u8]>| match value {
+            None => None,
+            Some(_) if column.sensitive => Some(MASK.to_owned()),
+            Some(value) if column.pg_type == PgType::Uuid && **value == [0; 16] => {
+                Some(NO_ID.to_owned())
+            }
+            Some(value) => Some(display(column.pg_type, value)),
+        };
+        let value = |side: &[Option<&[u8]>]| show(side.get(at).and_then(Option::as_ref));
+        Some(ValuePair {
+            column: column.name.clone(),
+            legacy: value(&legacy),
+            target: value(&target),
+        })
+    };
+    differing.into_iter().filter_map(pair).collect()
+}
+
+fn deleted_pair(entity: &EntityPlan, legacy: bool, target: bool) -> ValuePair {
+    let column = entity.deleted_at.and_then(|index| entity.columns.get(index));
+    let show = |is_deleted: bool| is_deleted.then(|| "deleted".to_owned());
+    ValuePair {
+        column: column.map_or_else(|| "deleted_at".to_owned(), |column| column.name.clone()),
+        legacy: show(legacy),
+        target: show(target),
+    }
+}
+
+/// What a difference can mean. Before cutover nobody but the engine writes the target (law 1),
+/// so a row that is current by its position and yet differs was changed by somebody, or its last
+/// change never came, or it was mapped by other rules.
+fn hint(kind: DifferenceKind, judged: &Judged<'_>) -> String {
+    let position = judged.target.map(|row| row.position);
+    let text = match (kind, position) {
+        (_, Some(None)) => "the target row has no position: it was not the engine that wrote it",
+        (_, Some(_)) if judged.target.is_some_and(|row| !row.same_shape) => {
+            "it was stored under another version of the mapping: copy the table again"
+        }
+        (DifferenceKind::Changed, _) => {
+            "the target row's position says that it is current: it was changed in the target by \
+             somebody, its last change never came, or it was mapped by other rules"
+        }
+        (DifferenceKind::Missing, _) if judged.candidate.id.is_some() => {
+            "the key has an id and there is no tombstone: the row was deleted in the target by \
+             somebody, or never came"
+        }
+        (DifferenceKind::Missing, _) => "the key was never seen: the row never came",
+        (DifferenceKind::Extra, _) if judged.candidate.key.is_some() => {
+            "the legacy row is gone and its delete never came, or somebody put the row back"
+        }
+        (DifferenceKind::Extra, _) => "the row has no legacy key: somebody put it into the target",
+        (DifferenceKind::Unreported, _) => {
+            "the mapping rejects the row, and quarantine has no entry for it"
+        }
+        (DifferenceKind::Composed, _) => {
+            "the row is not what its parts make: it was changed in the target by somebody"
+        }
+    };
+    judged.rule.map_or_else(|| text.to_owned(), |rule| format!("{text} ({rule})"))
+}

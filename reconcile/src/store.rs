@@ -1,0 +1,87 @@
+//! A run's place in Postgres: verdicts, differences, and the report in its chain.
+
+use mapping::position::Lsn;
+use target::{
+    Target,
+    report::{RunEnd, Verdict as StoredVerdict, VerdictKind},
+};
+
+use crate::{EntityReport, Error, Report, Selection, Verdict, findings::Findings};
+
+const STORING: &str = "storing the report";
+
+/// Begins a run; its number.
+pub(crate) async fn begin(target: &Target, selection: &Selection) -> Result<i64, Error> {
+    let scope = match selection.names.as_slice() {
+        [] => "all".to_owned(),
+        names => names.join(", "),
+    };
+    target.begin_reconcile(&scope).await.map_err(Error::target("beginning the run"))
+}
+
+/// Stores what a run found.
+pub(crate) async fn finish(
+    target: &Target,
+    run: i64,
+    report: &Report,
+    findings: &[Findings],
+) -> Result<(), Error> {
+    let low = lsn(report.low.as_deref());
+    for entity in &report.entities {
+        let verdict = target.store_verdict(run, &verdict(entity, low)).await;
+        verdict.map_err(Error::target(STORING))?;
+    }
+    for findings in findings {
+        let all: Vec<_> = findings.differences.iter().map(|found| found.stored.clone()).collect();
+        target.store_differences(run, &all).await.map_err(Error::target(STORING))?;
+    }
+    let end = RunEnd {
+        state: kind(report.verdict).as_str().to_owned(),
+        lsn: low,
+        marker_lsn: lsn(report.marker.as_deref()),
+        body: report.canonical_json()?,
+    };
+    target.finish_reconcile(run, &end).await.map_err(Error::target(STORING))?;
+    Ok(())
+}
+
+/// Ends a run that has no verdict. It is in the chain as well, so that it can't be hidden.
+pub(crate) async fn fail(target: &Target, run: i64, error: &Error) {
+    let body = serde_json::json!({ "error": error.to_string() });
+    let end = RunEnd {
+        state: "failed".to_owned(),
+        lsn: None,
+        marker_lsn: None,
+        body: crate::canonical(&body),
+    };
+    if let Err(error) = target.finish_reconcile(run, &end).await {
+        tracing::warn!(%error, "the failed run could not be stored");
+    }
+}
+
+fn lsn(text: Option<&str>) -> Option<Lsn> {
+    text.and_then(|text| Lsn::parse(text).ok())
+}
+
+fn kind(verdict: Verdict) -> VerdictKind {
+    match verdict {
+        Verdict::Equal => VerdictKind::Equal,
+        Verdict::Different => VerdictKind::Different,
+        Verdict::InFlight => VerdictKind::Undecided,
+    }
+}
+
+fn verdict(entity: &EntityReport, low: Option<Lsn>) -> StoredVerdict {
+    StoredVerdict {
+        entity: entity.entity.clone(),
+        verdict: kind(entity.verdict),
+        lsn: low,
+        legacy_rows: entity.rows.read,
+        target_rows: entity.target_rows,
+        equal_rows: entity.rows.equal,
+        different_rows: entity.different(),
+        in_flight_rows: entity.rows.in_flight + entity.extra_in_flight,
+        quarantined_rows: entity.rows.quarantined,
+        ignored_rows: entity.rows.ignored,
+    }
+}

@@ -1,0 +1,13 @@
+//! Reconcile on the sandbox: a legacy server over TDS, Postgres, Spacehub's mapping and data.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail loudly and say what it saw"
+)]
+
+mod defects;
+mod follow;
+mod lab;
+mod moving;
+mod speed;

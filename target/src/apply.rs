@@ -1,0 +1,453 @@
+//! The one way in: a batch is one transaction.
+//!
+//! In the order of the code: ids (their own short transaction) → `begin` with locks → the state
+//! of the domains → the rows of each entity (fold, stage, write) → quarantine → dictionaries and
+//! fences → counts → checkpoint → `commit`. A process may die at any point between: before the
+//! commit nothing has happened, after it everything has, and the checkpoint says which.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    pin::Pin,
+    time::Duration,
+};
+
+use mapping::{
+    key::CanonicalKey,
+    plan::{EntityId, EntityPlan, TableId, TableRole},
+    position::Position,
+    row::RowKind,
+};
+use uuid::Uuid;
+
+use crate::{
+    Applied, Batch, Error, Target,
+    batch::{Checkpoint, QuarantineEntry, ReadCounts},
+    checkpoint::{self, Commit},
+    error::Disposition,
+    fold::{Barriers, Change, fold},
+    gate::{self, Demand},
+    hook,
+    keys::Resolved,
+    lane::Session,
+    park, parts,
+    poison::{self, Record, Way},
+    tally::{Account, Outcome, Tally},
+    writer::Writer,
+};
+
+/// Transient failures are met again and again for about half a minute; after that the caller
+/// decides (it can always start again from what Postgres says).
+const ATTEMPTS_MAX: u32 = 12;
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// The rule under which the rows of a domain that is cut over are ignored.
+pub(crate) const CUT_OVER_RULE: &str = "domain-cut-over";
+
+/// A batch on its way, kept whole for the next attempt.
+struct Work {
+    batch: Batch,
+    parts: Vec<mapping::row::RowBatch>,
+    demands: BTreeMap<EntityId, Demand>,
+    /// Rows that are not the first of their source row.
+    seconds: HashSet<(usize, usize)>,
+    /// Keys of quarantined rows, and which entry has which.
+    keyed: Vec<(EntityId, CanonicalKey)>,
+    keyed_by_entry: Vec<Option<usize>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// All rows at once.
+    Fast,
+    /// Postgres has refused a row of this batch: find it.
+    Careful,
+}
+
+/// Named, so that the compiler proves `Send` here and callers may spawn [`Target::apply`].
+type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Applied, Error>> + Send + 'a>>;
+
+impl Target {
+    /// Writes a batch and what accounts for it, in one transaction.
+    ///
+    /// Transient failures are tried again; rows that Postgres refuses go to quarantine. When the
+    /// connection is lost in the commit itself, the checkpoint's row tells whether it got through.
+    /// Dropping the future is safe: the transaction is then rolled back, or committed, whole.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when somebody else owns the partition or chunk now, [`Error::Flood`],
+    /// [`Error::Miscounted`], or [`Error::Postgres`] with a [`Error::disposition`]. Nothing is
+    /// written then.
+    pub async fn apply(&self, batch: Batch) -> Result<Applied, Error> {
+        let mut work = self.prepare(batch)?;
+        let mut pause = Duration::from_millis(20);
+        let mut attempt = 1;
+        loop {
+            let trying: Attempt<'_> = Box::pin(self.attempt(&mut work));
+            let error = match trying.await {
+                Ok(applied) => return Ok(applied),
+                Err(error) => error,
+            };
+            if error.lost_connection() {
+                // A failover may have lost what the cache believes to be on disk.
+                self.keys.clear();
+                self.writers.clear();
+            }
+            if error.disposition() != Disposition::Retry || attempt >= ATTEMPTS_MAX {
+                return Err(error);
+            }
+            tracing::debug!(attempt, error = %error, "a batch is tried again");
+            tokio::time::sleep(jitter(pause)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            attempt += 1;
+        }
+    }
+
+    fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
+        let parts = std::mem::take(&mut batch.rows).into_inner();
+        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
+        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
+            let demand = demands.entry(part.entity).or_default();
+            demand.composed = self.entity(part.entity)?.parts.len() > 1;
+            demand.acts_on_absence |=
+                part.rows.iter().any(|row| row.kind == RowKind::Delete || row.unchanged != 0);
+        }
+        let mut keyed = Vec::new();
+        let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
+        for entry in &batch.quarantine {
+            let Some(entity) = entry.entity else {
+                keyed_by_entry.push(None);
+                continue;
+            };
+            let demand = demands.entry(entity).or_default();
+            demand.composed = self.entity(entity)?.parts.len() > 1;
+            demand.acts_on_absence = true;
+            keyed_by_entry.push(entry.key.as_ref().map(|key| {
+                keyed.push((entity, key.clone()));
+                keyed.len() - 1
+            }));
+        }
+        let seconds = self.second_rows(&parts);
+        Ok(Work { batch, parts, demands, seconds, keyed, keyed_by_entry })
+    }
+
+    /// A source row that became rows of several entities (a delete without a known type) is
+    /// counted once; by its upsert where it has one.
+    fn second_rows(&self, parts: &[mapping::row::RowBatch]) -> HashSet<(usize, usize)> {
+        let mut seconds = HashSet::new();
+        let mut firsts: BTreeMap<TableId, HashSet<u32>> = BTreeMap::new();
+        let shared = |table: TableId| {
+            let plan = self.plan().tables.get(usize::from(table.0));
+            plan.is_some_and(
+                |plan| matches!(&plan.role, TableRole::Entities(entities) if entities.len() > 1),
+            )
+        };
+        for deletes in [false, true] {
+            for (index, part) in parts.iter().enumerate() {
+                let Some(table) = self.table_of(part.entity, part.part).filter(|t| shared(*t))
+                else {
+                    continue;
+                };
+                let seen = firsts.entry(table).or_default();
+                for (row_index, row) in part.rows.iter().enumerate() {
+                    let is_delete = row.kind == RowKind::Delete;
+                    if is_delete == deletes && !seen.insert(row.sequence) {
+                        seconds.insert((index, row_index));
+                    }
+                }
+            }
+        }
+        seconds
+    }
+
+    pub(crate) fn table_of(&self, entity: EntityId, part: u8) -> Option<TableId> {
+        let entity = self.plan().entities.get(usize::from(entity.0))?;
+        entity.parts.get(usize::from(part)).map(|part| part.table)
+    }
+
+    async fn attempt(&self, work: &mut Work) -> Result<Applied, Error> {
+        hook::point("apply.before_begin");
+        let mut writer = self.writers.take(self.pool()).await?;
+        self.keys.meet(&writer.server);
+        // On an error the writer is dropped, which closes the connection and so rolls back.
+        let resolved =
+            self.resolve_or_mint(&mut writer.connection, &mut work.parts, &work.keyed).await?;
+        for entity in work.demands.keys() {
+            writer.ensure_stage(&self.registered(*entity)?.statements).await?;
+        }
+        let mut applied = self.transaction(&mut writer, work, &resolved, Mode::Fast).await;
+        if applied.as_ref().is_err_and(|error| error.disposition() == Disposition::Quarantine) {
+            sqlx::raw_sql("rollback")
+                .execute(&mut writer.connection)
+                .await
+                .map_err(Error::postgres("rolling a batch back"))?;
+            applied = self.transaction(&mut writer, work, &resolved, Mode::Careful).await;
+        }
+        let applied = applied?;
+        self.writers.put_back(writer);
+        self.keys.committed(resolved);
+        Ok(applied)
+    }
+
+    async fn transaction(
+        &self,
+        writer: &mut Writer,
+        work: &Work,
+        resolved: &Resolved,
+        mode: Mode,
+    ) -> Result<Applied, Error> {
+        let Work { batch, demands, .. } = work;
+        gate::begin(self, &mut writer.connection, demands, &batch.checkpoint).await?;
+        hook::point("apply.after_begin");
+        let gates = gate::look(self, &mut writer.connection, demands).await?;
+        let mut session = Session {
+            target: self,
+            connection: &mut writer.connection,
+            used: HashSet::new(),
+            gates,
+            tally: Tally::default(),
+        };
+        let origin = origin(&batch.checkpoint);
+        let mut refused = Vec::new();
+        for entity in demands.keys() {
+            let changes = changes(&mut session, work, resolved, *entity, origin)?;
+            if session.gate(*entity).cut_over {
+                for change in changes.iter().filter(|change| change.counted) {
+                    session.tally.ignore(change.account, CUT_OVER_RULE, 1);
+                }
+                continue;
+            }
+            let mut rows = Rows { session: &mut session, work, resolved, entity: *entity, mode };
+            refused.extend(rows.write(changes).await?);
+        }
+        put_aside(&mut session, work, resolved, refused, origin).await?;
+        checkpoint::store_object_types(session.connection, &batch.object_types).await?;
+        checkpoint::store_fences(session.connection, batch).await?;
+        self.close_counts(&mut session.tally, &batch.read, origin)?;
+        session.tally.store(session.connection).await?;
+        hook::point("apply.before_state");
+        let commit = Commit::new(session.connection, &batch.checkpoint).await?;
+        hook::point("apply.after_state");
+        let applied = session.tally.applied();
+        hook::point("apply.before_commit");
+        commit.finish(self, &mut writer.connection, &batch.checkpoint).await?;
+        hook::point("apply.after_commit");
+        Ok(applied)
+    }
+
+    fn close_counts(
+        &self,
+        tally: &mut Tally,
+        read: &BTreeMap<TableId, ReadCounts>,
+        origin: &str,
+    ) -> Result<(), Error> {
+        for (table, read) in read {
+            let account = tally.main(*table, &self.table_name(*table)?, origin);
+            tally.close(account, read)?;
+        }
+        Ok(())
+    }
+}
+
+/// Under which origin the rows are counted.
+fn origin(checkpoint: &Checkpoint) -> &'static str {
+    match checkpoint {
+        Checkpoint::Offsets { .. } => "stream",
+        Checkpoint::Chunk(_) => "backfill",
+        Checkpoint::None => "repair",
+    }
+}
+
+fn jitter(pause: Duration) -> Duration {
+    // Any spread will do; the id's random tail is at hand.
+    let spread = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).as_bytes()[15];
+    pause.mul_f64(0.5 + f64::from(spread) / 512.0)
+}
+
+/// The changes of one entity.
+fn changes<'w>(
+    session: &mut Session<'_>,
+    work: &'w Work,
+    resolved: &Resolved,
+    entity: EntityId,
+    origin: &str,
+) -> Result<Vec<Change<'w>>, Error> {
+    let mut changes = Vec::new();
+    for (index, part) in work.parts.iter().enumerate().filter(|(_, p)| p.entity == entity) {
+        let Some(table) = session.target.table_of(entity, part.part) else { continue };
+        let account = session.tally.main(table, &session.target.table_name(table)?, origin);
+        changes.reserve(part.rows.len());
+        for (row_index, row) in part.rows.iter().enumerate() {
+            let fields = part.fields.get(row.fields.clone()).unwrap_or_default();
+            changes.push(Change {
+                id: resolved.own(index, row_index),
+                key: Some(row.key.clone()),
+                part: part.part,
+                kind: row.kind,
+                position: row.position,
+                unchanged: row.unchanged,
+                fields: fields.into(),
+                sequence: Some(row.sequence),
+                account,
+                counted: !work.seconds.contains(&(index, row_index)),
+                behind: false,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// The rows of one entity in one transaction.
+struct Rows<'a, 's> {
+    session: &'a mut Session<'s>,
+    work: &'a Work,
+    resolved: &'a Resolved,
+    entity: EntityId,
+    mode: Mode,
+}
+
+impl Rows<'_, '_> {
+    /// Writes them; comes back with those that Postgres refused.
+    async fn write(&mut self, mut changes: Vec<Change<'_>>) -> Result<Vec<Record>, Error> {
+        let gate = self.session.gate(self.entity);
+        if gate.has_parked {
+            // A soft delete brings the row that a change may wait for, but settles nothing.
+            let complete: Vec<_> = changes
+                .iter()
+                .filter(|change| change.is_complete() || change.kind == RowKind::SoftDelete)
+                .map(|change| match change.kind {
+                    RowKind::SoftDelete => (change.id, Position::ZERO),
+                    RowKind::Upsert | RowKind::Delete => (change.id, change.position),
+                })
+                .collect();
+            if !complete.is_empty() {
+                changes.extend(park::release(self.session, self.entity, &complete).await?);
+            }
+        }
+        let barriers = self.barriers(&changes).await?;
+        let plan = self.session.target.entity(self.entity)?;
+        if self.mode == Mode::Careful {
+            sqlx::raw_sql("set constraints all immediate")
+                .execute(&mut *self.session.connection)
+                .await
+                .map_err(Error::postgres("writing row by row"))?;
+        }
+        if plan.parts.len() > 1 {
+            changes.sort_by_key(|change| (change.id, change.position, change.part));
+            return self.write_composed(&changes, &barriers).await;
+        }
+        self.write_rounds(plan, changes, barriers.into_values().next().unwrap_or_default()).await
+    }
+
+    /// Quarantined changes that partial images of these rows must wait behind: those of this
+    /// batch, and the open ones.
+    async fn barriers(&mut self, changes: &[Change<'_>]) -> Result<BTreeMap<u8, Barriers>, Error> {
+        let mut barriers: BTreeMap<u8, Barriers> = BTreeMap::new();
+        for (entry, keyed) in self.work.batch.quarantine.iter().zip(&self.work.keyed_by_entry) {
+            let (Some(keyed), true) = (keyed, entry.entity == Some(self.entity)) else { continue };
+            let part = part_of(self.session.target.entity(self.entity)?, entry.table);
+            let id = self.resolved.other(*keyed);
+            barriers.entry(part).or_default().add(id, entry.position);
+        }
+        let has_partial = changes.iter().any(Change::is_partial);
+        if self.session.gate(self.entity).has_quarantine && has_partial {
+            park::load_barriers(self.session, self.entity, changes, &mut barriers).await?;
+        }
+        Ok(barriers)
+    }
+
+    async fn write_rounds(
+        &mut self,
+        plan: &EntityPlan,
+        changes: Vec<Change<'_>>,
+        barriers: Barriers,
+    ) -> Result<Vec<Record>, Error> {
+        let special = parts::special(plan, 0);
+        let merge = self.mode == Mode::Fast;
+        let entity = self.entity;
+        let mut refused: Vec<Record> = Vec::new();
+        for mut round in fold(changes, special, &barriers, merge, &mut self.session.tally) {
+            if self.mode == Mode::Fast {
+                let outcomes = self.session.write(entity, &round).await?;
+                self.session.count(&round, &outcomes);
+                continue;
+            }
+            // What Postgres refused in an earlier round is in quarantine now, too.
+            for change in &mut round {
+                let waits = change.kind == RowKind::Upsert && change.is_partial();
+                change.behind |= waits && refused.iter().any(|r| r.row_id == Some(change.id));
+            }
+            let sources = self.work.batch.sources.as_deref();
+            let (outcomes, more) =
+                poison::write_carefully(self.session, entity, &round, sources, Way::Rows).await?;
+            self.session.count(&round, &outcomes);
+            refused.extend(more);
+        }
+        Ok(refused)
+    }
+
+    async fn write_composed(
+        &mut self,
+        changes: &[Change<'_>],
+        barriers: &BTreeMap<u8, Barriers>,
+    ) -> Result<Vec<Record>, Error> {
+        let entity = self.entity;
+        let (outcomes, refused) = if self.mode == Mode::Fast {
+            (parts::write(self.session, entity, changes, barriers).await?, Vec::new())
+        } else {
+            let sources = self.work.batch.sources.as_deref();
+            let way = Way::Parts(barriers);
+            poison::write_carefully(self.session, entity, changes, sources, way).await?
+        };
+        self.session.count(changes, &outcomes);
+        Ok(refused)
+    }
+}
+
+/// Which part of the entity a table is.
+fn part_of(plan: &EntityPlan, table: Option<TableId>) -> u8 {
+    let found = plan.parts.iter().position(|part| Some(part.table) == table);
+    found.and_then(|part| u8::try_from(part).ok()).unwrap_or(0)
+}
+
+/// Puts what could not be mapped or written into quarantine, after the rows.
+async fn put_aside(
+    session: &mut Session<'_>,
+    work: &Work,
+    resolved: &Resolved,
+    refused: Vec<Record>,
+    origin: &str,
+) -> Result<(), Error> {
+    for record in &refused {
+        poison::store(session, record).await?;
+    }
+    for (entry, keyed) in work.batch.quarantine.iter().zip(&work.keyed_by_entry) {
+        let account = entry_account(session, entry, origin)?;
+        if entry.entity.is_some_and(|entity| session.gate(entity).cut_over) {
+            if let Some((account, _)) = account {
+                session.tally.ignore(account, CUT_OVER_RULE, 1);
+            }
+            continue;
+        }
+        let row_id = keyed.map(|keyed| resolved.other(keyed));
+        let part = match entry.entity {
+            Some(entity) => part_of(session.target.entity(entity)?, entry.table),
+            None => 0,
+        };
+        let table = account.as_ref().map(|(_, table)| table.clone());
+        poison::store(session, &Record::rejected(entry, row_id, (table, part), origin)).await?;
+        if let Some((account, _)) = account {
+            session.tally.add(account, Outcome::Quarantined, 1);
+        }
+    }
+    Ok(())
+}
+
+fn entry_account(
+    session: &mut Session<'_>,
+    entry: &QuarantineEntry,
+    origin: &str,
+) -> Result<Option<(Account, String)>, Error> {
+    let Some(table) = entry.table else { return Ok(None) };
+    let name = session.target.table_name(table)?;
+    Ok(Some((session.tally.main(table, &name, origin), name)))
+}

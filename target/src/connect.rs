@@ -1,0 +1,133 @@
+//! Connections: one role for each purpose, and time limits on everything.
+
+use std::{str::FromStr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    AssertSqlSafe, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::Error;
+
+/// Who we are in Postgres. The roles are made by the engine's first migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `ficus_owner`: owns the tables; migrations and the seal.
+    Owner,
+    /// `ficus_engine`: the one way in.
+    Engine,
+    /// `ficus_api`: row-level security applies.
+    Api,
+    /// `ficus_reader`: reads, for reconcile and reports.
+    Reader,
+}
+
+impl Role {
+    /// The role's name in Postgres.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "ficus_owner",
+            Self::Engine => "ficus_engine",
+            Self::Api => "ficus_api",
+            Self::Reader => "ficus_reader",
+        }
+    }
+
+    /// No statement but those of apply, migrations and scans runs longer than this.
+    const fn statement_timeout(self) -> Duration {
+        match self {
+            Self::Owner | Self::Reader => Duration::ZERO,
+            Self::Engine => Duration::from_secs(60),
+            Self::Api => Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where Postgres is and who we are there.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `postgres://user:password@host/database?sslmode=verify-full`. Never printed.
+    pub url: SecretString,
+    /// Whose rights the connections have.
+    pub role: Role,
+    /// `true` when the URL's login is not the role itself but a member of it: `SET ROLE` after
+    /// connecting.
+    pub set_role: bool,
+    /// The pool's limit.
+    pub max_connections: u32,
+}
+
+/// Opens a pool and its first connection.
+///
+/// # Errors
+/// [`Error::Settings`] for a URL that can't be parsed, [`Error::Postgres`] when the server can't
+/// be reached or refuses.
+pub async fn connect(settings: &Settings) -> Result<PgPool, Error> {
+    let options = options(settings)?;
+    let place = place(&options);
+    pool_options(settings)
+        .connect_with(options)
+        .await
+        .map_err(Error::postgres(format!("connecting to the target at {place}")))
+}
+
+/// A pool that connects when it is first used.
+///
+/// # Errors
+/// [`Error::Settings`] for a URL that can't be parsed.
+pub fn connect_lazy(settings: &Settings) -> Result<PgPool, Error> {
+    Ok(pool_options(settings).connect_lazy_with(options(settings)?))
+}
+
+fn options(settings: &Settings) -> Result<PgConnectOptions, Error> {
+    // The driver's own message may quote the URL.
+    let options =
+        PgConnectOptions::from_str(settings.url.expose_secret()).map_err(|_| Error::Settings {
+            setting: "target.url",
+            why: "it must look like postgres://user:password@host:5432/database".to_owned(),
+        })?;
+    Ok(options
+        .application_name(&format!("ficus {}", settings.role.name()))
+        .statement_cache_capacity(512))
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(path) => format!("{}/{database}", path.display()),
+        None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
+
+fn pool_options(settings: &Settings) -> PgPoolOptions {
+    let role = settings.role;
+    let session = session_sql(role, settings.set_role);
+    PgPoolOptions::new()
+        .max_connections(settings.max_connections.max(1))
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(Duration::from_secs(600))
+        .after_connect(move |connection, _| {
+            let session = session.clone();
+            Box::pin(async move {
+                sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await?;
+                Ok(())
+            })
+        })
+}
+
+/// One round trip for each new connection. `idle_in_transaction_session_timeout` also frees the
+/// locks of a process that was stopped in the middle of a transaction.
+fn session_sql(role: Role, set_role: bool) -> String {
+    let mut sql = format!(
+        "set statement_timeout = {}; set lock_timeout = '10s'; \
+         set idle_in_transaction_session_timeout = '60s'; set timezone = 'UTC'",
+        role.statement_timeout().as_millis()
+    );
+    if set_role {
+        sql.push_str("; set role ");
+        sql.push_str(role.name());
+    }
+    sql
+}

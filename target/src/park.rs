@@ -1,0 +1,202 @@
+//! Partial images that have to wait: for their row, or behind a quarantined change.
+//!
+//! They are counted as quarantined while they wait and move to their own outcome when the image
+//! that they wait for has come; nothing else ever takes them out.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
+
+use mapping::{key::CanonicalKey, plan::EntityId, position::Position, row::RowKind};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    fold::{Barriers, Change},
+    hook,
+    lane::{Outcomes, Session, set},
+    tally::Outcome,
+};
+
+/// Stores changes that have to wait. One that is there already is a repeated delivery.
+pub(crate) async fn park(
+    session: &mut Session<'_>,
+    entity: EntityId,
+    changes: &[Change<'_>],
+    which: &[usize],
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    hook::point("park.before");
+    let registered = session.target.registered(entity)?;
+    for index in which {
+        let Some(change) = changes.get(*index) else { continue };
+        let shape = registered.shapes.get(usize::from(change.part)).copied().unwrap_or_default();
+        let (table, origin) = session.tally.names(change.account);
+        let result = sqlx::query(
+            "insert into ficus.parked (entity, id, part, position, soft_deleted, unchanged, shape,
+                                       fields, source_table, origin)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             on conflict (entity, id, part, position) do nothing",
+        )
+        .bind(registered.number)
+        .bind(change.id)
+        .bind(i16::from(change.part))
+        .bind(change.position.as_bytes().as_slice())
+        .bind(change.kind == RowKind::SoftDelete)
+        .bind(i64::from_ne_bytes(change.unchanged.to_ne_bytes()))
+        .bind(shape)
+        .bind(change.fields.as_ref())
+        .bind(table)
+        .bind(origin)
+        .execute(&mut *session.connection)
+        .await
+        .map_err(Error::postgres(format!("parking a change of {table}")))?;
+        let is_new = result.rows_affected() == 1;
+        set(outcomes, *index, if is_new { Outcome::Quarantined } else { Outcome::Stale });
+    }
+    hook::point("park.after");
+    Ok(())
+}
+
+/// Takes the waiting changes of these rows out of the table: an image that they may have waited
+/// for is in this batch. Those that still have to wait are stored again.
+///
+/// Fields that were mapped for other columns than today's can't be written. Such a change stays,
+/// and keeps the gate red, until a complete image that is newer than it comes: then only its
+/// position matters.
+pub(crate) async fn release(
+    session: &mut Session<'_>,
+    entity: EntityId,
+    complete: &[(Uuid, Position)],
+) -> Result<Vec<Change<'static>>, Error> {
+    let registered = session.target.registered(entity)?;
+    let ids: Vec<Uuid> = complete.iter().map(|(id, _)| *id).collect();
+    let positions: Vec<&[u8]> =
+        complete.iter().map(|(_, position)| position.as_bytes().as_slice()).collect();
+    let rows = sqlx::query(
+        "delete from ficus.parked p
+         using (select distinct on (id) id, position
+                from unnest($2::uuid[], $3::bytea[]) as w (id, position)
+                order by id, position desc) w
+         where p.entity = $1 and p.id = w.id
+           and (p.shape = any($4) or p.position < w.position)
+         returning p.id, p.part, p.position, p.soft_deleted, p.unchanged, p.fields,
+                   p.source_table, p.origin",
+    )
+    .bind(registered.number)
+    .bind(ids)
+    .bind(positions)
+    .bind(&registered.shapes)
+    .fetch_all(&mut *session.connection)
+    .await
+    .map_err(Error::postgres("releasing parked changes"))?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let position: &[u8] = row.get("position");
+        let part = u8::try_from(row.get::<i16, _>("part")).unwrap_or(u8::MAX);
+        let table: &str = row.get("source_table");
+        let is_soft: bool = row.get("soft_deleted");
+        changes.push(Change {
+            id: row.get("id"),
+            key: None,
+            part,
+            kind: if is_soft { RowKind::SoftDelete } else { RowKind::Upsert },
+            position: Position::from_slice(position).unwrap_or_default(),
+            unchanged: u64::from_ne_bytes(row.get::<i64, _>("unchanged").to_ne_bytes()),
+            fields: Cow::Owned(row.get("fields")),
+            sequence: None,
+            account: session.tally.released(table, row.get("origin")),
+            counted: true,
+            behind: false,
+        });
+        hook::point("park.release");
+    }
+    Ok(changes)
+}
+
+/// Adds the open quarantine entries of the rows of partial images. `part` numbers come from the
+/// tables that feed the entity, so a quarantined leaf does not hold up the root. An entry whose
+/// entity was not known (its type was not) is found by table and key.
+pub(crate) async fn load_barriers(
+    session: &mut Session<'_>,
+    entity: EntityId,
+    changes: &[Change<'_>],
+    barriers: &mut BTreeMap<u8, Barriers>,
+) -> Result<(), Error> {
+    let partial = || changes.iter().filter(|change| change.is_partial());
+    let target = session.target;
+    let mut tables = Vec::new();
+    for part in &target.entity(entity)?.parts {
+        tables.push(target.table_name(part.table)?);
+    }
+    let ids: Vec<Uuid> = partial().map(|change| change.id).collect();
+    let keys: HashMap<&[u8], Uuid> = partial()
+        .filter_map(|change| change.key.as_ref().map(|key| (key.as_bytes(), change.id)))
+        .collect();
+    let rows = sqlx::query(
+        "select row_id, key, position, source_table from ficus.quarantine
+         where entity = $1 and row_id = any($2) and state = 'open'
+         union all
+         select null, key, position, source_table from ficus.quarantine
+         where entity is null and state = 'open' and source_table = any($3) and key = any($4)",
+    )
+    .bind(target.registered(entity)?.number)
+    .bind(ids)
+    .bind(&tables)
+    .bind(keys.keys().copied().collect::<Vec<_>>())
+    .fetch_all(&mut *session.connection)
+    .await
+    .map_err(Error::postgres("looking for quarantined changes"))?;
+    for row in rows {
+        let table: Option<&str> = row.get("source_table");
+        let key: Option<&[u8]> = row.get("key");
+        let id: Option<Uuid> = row.get("row_id");
+        let id = id.or_else(|| keys.get(key?).copied());
+        let part = tables.iter().position(|name| Some(name.as_str()) == table);
+        let part = part.and_then(|part| u8::try_from(part).ok()).unwrap_or(0);
+        let position = Position::from_slice(row.get("position")).unwrap_or_default();
+        if let Some(id) = id {
+            barriers.entry(part).or_default().add(id, position);
+        }
+    }
+    Ok(())
+}
+
+/// A newer complete image of a row settles what is in quarantine of it.
+pub(crate) async fn supersede(
+    session: &mut Session<'_>,
+    entity: EntityId,
+    changes: &[Change<'_>],
+) -> Result<(), Error> {
+    let complete: Vec<&Change<'_>> = changes.iter().filter(|c| c.is_complete()).collect();
+    if complete.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = complete.iter().map(|change| change.id).collect();
+    let positions: Vec<&[u8]> =
+        complete.iter().map(|change| change.position.as_bytes().as_slice()).collect();
+    let tables: Vec<&str> =
+        complete.iter().map(|change| session.tally.names(change.account).0).collect();
+    let keys: Vec<Option<&[u8]>> =
+        complete.iter().map(|change| change.key.as_ref().map(CanonicalKey::as_bytes)).collect();
+    sqlx::query(
+        "update ficus.quarantine q
+         set state = 'superseded', resolved_at = clock_timestamp(),
+             resolution = 'a newer complete image of the row'
+         from unnest($2::uuid[], $3::bytea[], $4::text[], $5::bytea[])
+           as w (id, position, source_table, key)
+         where q.state = 'open' and q.position < w.position and q.source_table = w.source_table
+           and (q.entity = $1 and q.row_id = w.id or q.entity is null and q.key = w.key)",
+    )
+    .bind(session.target.registered(entity)?.number)
+    .bind(ids)
+    .bind(positions)
+    .bind(tables)
+    .bind(keys)
+    .execute(&mut *session.connection)
+    .await
+    .map_err(Error::postgres("settling quarantined changes"))?;
+    Ok(())
+}

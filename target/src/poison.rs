@@ -1,0 +1,282 @@
+//! Rows that Postgres refuses (22xxx, 23xxx): found by halving, put aside one by one, so that the
+//! others of the batch are written. And the quarantine's one way in.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use mapping::{plan::EntityId, position::Position};
+use sqlx::{AssertSqlSafe, Row as _};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    batch::{QuarantineEntry, SourceRow, Sources},
+    error::Disposition,
+    fold::{Barriers, Change},
+    lane::{Outcomes, Session},
+    parts,
+    tally::Outcome,
+};
+
+/// From so many refused rows on, if they are the larger part, the mapping is wrong and not the
+/// rows: nothing is written, and somebody must look.
+const FLOOD_ROWS: usize = 100;
+
+/// What is put into the quarantine.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) entity: Option<EntityId>,
+    pub(crate) part: u8,
+    pub(crate) table: Option<String>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) row_id: Option<Uuid>,
+    pub(crate) position: Position,
+    pub(crate) rule: String,
+    pub(crate) column: String,
+    pub(crate) detail: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) payload_key: Option<Vec<u8>>,
+    pub(crate) format: &'static str,
+    pub(crate) source: Option<(String, i32, i64)>,
+    pub(crate) origin: String,
+}
+
+impl Record {
+    /// From a row that could not be mapped.
+    pub(crate) fn rejected(
+        entry: &QuarantineEntry,
+        row_id: Option<Uuid>,
+        (table, part): (Option<String>, u8),
+        origin: &str,
+    ) -> Self {
+        Self {
+            entity: entry.entity,
+            part,
+            table,
+            key: entry.key.as_ref().map(|key| key.as_bytes().to_vec()),
+            row_id,
+            position: entry.position,
+            rule: entry.rule.clone(),
+            column: entry.column.clone(),
+            detail: entry.detail.clone(),
+            payload: entry.payload.clone(),
+            payload_key: entry.payload_key.clone(),
+            format: if entry.source.is_some() { "message" } else { "row" },
+            source: entry.source.clone(),
+            origin: origin.to_owned(),
+        }
+    }
+
+    /// From a row that Postgres refused. Neither its message nor its DETAIL is kept: they quote
+    /// values.
+    fn refused(
+        entity: EntityId,
+        change: &Change<'_>,
+        error: &Error,
+        (table, origin): (&str, &str),
+        sources: Option<&dyn Sources>,
+    ) -> Self {
+        let source = change.sequence.and_then(|sequence| sources?.source(sequence));
+        let format = match &source {
+            Some(SourceRow { source: Some(_), .. }) => "message",
+            Some(_) => "row",
+            None => "mapped",
+        };
+        let row = source.unwrap_or_else(|| SourceRow {
+            payload: change.fields.to_vec(),
+            payload_key: None,
+            source: None,
+        });
+        let code = error.sqlstate().unwrap_or("unknown");
+        let object = match error {
+            Error::Postgres { source, .. } => source.object.clone(),
+            _ => None,
+        };
+        let named = object.map(|object| format!(" ({object})")).unwrap_or_default();
+        Self {
+            entity: Some(entity),
+            part: change.part,
+            table: Some(table.to_owned()),
+            key: change.key.as_ref().map(|key| key.as_bytes().to_vec()),
+            row_id: Some(change.id),
+            position: change.position,
+            rule: format!("postgres.{code}"),
+            column: String::new(),
+            detail: format!("Postgres refuses the row: {}{named}", meaning(code)),
+            payload: row.payload,
+            payload_key: row.payload_key,
+            format,
+            source: row.source,
+            origin: origin.to_owned(),
+        }
+    }
+}
+
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "23502" => "a column that must not be NULL is",
+        "23503" => "the row that it refers to is not there",
+        "23505" => "another row has the same unique value",
+        "23514" => "it breaks a check",
+        "22001" => "a text is too long",
+        "22003" => "a number is out of range",
+        "22021" | "22P05" => "a text has a character that Postgres can't store",
+        "22008" => "a date or time is out of range",
+        _ => "a value does not fit its column",
+    }
+}
+
+/// How an entity's rows are written. (Not a closure: the future of an async one can't be shown
+/// to be [`Send`] for every lifetime, and then nobody could spawn a task that applies.)
+#[derive(Clone, Copy)]
+pub(crate) enum Way<'w> {
+    /// An entity of one part.
+    Rows,
+    /// An entity that is composed of parts, each behind these barriers.
+    Parts(&'w BTreeMap<u8, Barriers>),
+}
+
+/// Writes changes by halves until only rows that Postgres refuses are left over.
+///
+/// # Errors
+/// [`Error::Flood`], or any failure that is not about a row's data.
+pub(crate) async fn write_carefully(
+    session: &mut Session<'_>,
+    entity: EntityId,
+    changes: &[Change<'_>],
+    sources: Option<&dyn Sources>,
+    way: Way<'_>,
+) -> Result<(Outcomes, Vec<Record>), Error> {
+    let mut outcomes = vec![Outcome::Quarantined; changes.len()];
+    let mut refused: Vec<Record> = Vec::new();
+    let mut stack: Vec<Range<usize>> = Vec::new();
+    stack.push(0..changes.len());
+    while let Some(range) = stack.pop() {
+        let Some(slice) = changes.get(range.clone()).filter(|slice| !slice.is_empty()) else {
+            continue;
+        };
+        command(session, "savepoint rows").await?;
+        let written = match way {
+            Way::Rows => session.write(entity, slice).await,
+            Way::Parts(barriers) => parts::write(session, entity, slice, barriers).await,
+        };
+        let error = match written {
+            Ok(written) => {
+                command(session, "release savepoint rows").await?;
+                for (to, from) in outcomes.iter_mut().skip(range.start).zip(written) {
+                    *to = from;
+                }
+                continue;
+            }
+            Err(error) if error.disposition() == Disposition::Quarantine => error,
+            Err(error) => return Err(error),
+        };
+        command(session, "rollback to savepoint rows; release savepoint rows").await?;
+        match middle(slice) {
+            Some(middle) => {
+                stack.push(range.start + middle..range.end);
+                stack.push(range.start..range.start + middle);
+            }
+            None => {
+                for change in slice {
+                    let names = session.tally.names(change.account);
+                    refused.push(Record::refused(entity, change, &error, names, sources));
+                }
+            }
+        }
+        if refused.len() >= FLOOD_ROWS && refused.len() * 2 > changes.len() {
+            return Err(Error::Flood {
+                table: session.target.entity(entity)?.target_table.clone(),
+                rule: refused.first().map(|first| first.rule.clone()).unwrap_or_default(),
+                refused: refused.len(),
+                rows: changes.len(),
+            });
+        }
+    }
+    Ok((outcomes, refused))
+}
+
+/// Where to cut, never between two changes of one row; `None` when there is only one row.
+fn middle(slice: &[Change<'_>]) -> Option<usize> {
+    let half = slice.len() / 2;
+    let starts_row = |index: &usize| {
+        let pair = slice.get(index.saturating_sub(1)).zip(slice.get(*index));
+        pair.is_some_and(|(before, at)| before.id != at.id)
+    };
+    (half.max(1)..slice.len()).find(starts_row).or_else(|| (1..half).rev().find(starts_row))
+}
+
+async fn command(session: &mut Session<'_>, sql: &'static str) -> Result<(), Error> {
+    sqlx::raw_sql(sql)
+        .execute(&mut *session.connection)
+        .await
+        .map_err(Error::postgres("writing row by row"))?;
+    Ok(())
+}
+
+/// Stores a record. The rows of the batch are written already, so what is newer shows: then the
+/// entry is kept, but settled at once.
+pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<(), Error> {
+    let settled = is_settled(session, record).await?;
+    let number = match record.entity {
+        Some(entity) => Some(session.target.registered(entity)?.number),
+        None => None,
+    };
+    let (topic, partition, offset) = match &record.source {
+        Some((topic, partition, offset)) => (Some(topic), Some(*partition), Some(*offset)),
+        None => (None, None, None),
+    };
+    sqlx::query(
+        "insert into ficus.quarantine
+           (state, source_table, entity, key, row_id, position, rule, source_column, detail,
+            payload, payload_key, payload_format, topic, partition, \"offset\", origin,
+            resolved_at, resolution)
+         values (case when $1 then 'superseded' else 'open' end, $2, $3,
+                 coalesce($4, (select key from ficus.key_map where id = $5)), $5, $6, $7, $8, $9,
+                 $10, $11, $12, $13, $14, $15, $16,
+                 case when $1 then clock_timestamp() end,
+                 case when $1 then 'the row was newer already' end)
+         on conflict do nothing",
+    )
+    .bind(settled)
+    .bind(&record.table)
+    .bind(number)
+    .bind(&record.key)
+    .bind(record.row_id)
+    .bind(record.position.as_bytes().as_slice())
+    .bind(&record.rule)
+    .bind(&record.column)
+    .bind(&record.detail)
+    .bind(&record.payload)
+    .bind(&record.payload_key)
+    .bind(record.format)
+    .bind(topic)
+    .bind(partition)
+    .bind(offset)
+    .bind(&record.origin)
+    .execute(&mut *session.connection)
+    .await
+    .map_err(Error::postgres("storing a quarantined row"))?;
+    Ok(())
+}
+
+async fn is_settled(session: &mut Session<'_>, record: &Record) -> Result<bool, Error> {
+    let (Some(entity), Some(id)) = (record.entity, record.row_id) else { return Ok(false) };
+    let plan = session.target.entity(entity)?;
+    let registered = session.target.registered(entity)?;
+    let sql = if plan.parts.len() > 1 {
+        format!(
+            "select p.id from ficus.part p where p.entity = {} and p.part = {} \
+             and p.id = any($1) and p.position >= any($2)",
+            registered.number, record.part
+        )
+    } else {
+        registered.statements.settled(registered.number)
+    };
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind([id].as_slice())
+        .bind([record.position.as_bytes().as_slice()].as_slice())
+        .fetch_optional(&mut *session.connection)
+        .await
+        .map_err(Error::postgres("looking for a newer row"))?;
+    Ok(row.is_some_and(|row| row.get::<Uuid, _>(0) == id))
+}

@@ -1,0 +1,97 @@
+//! The stream and a copy write the same rows at the same moment.
+
+use std::{sync::Arc, time::Instant};
+
+use target::{Checkpoint, batch::OffsetAdvance};
+
+use crate::lab::{Lab, Values, at, contract, partial, read};
+
+const C: &str = "Contract";
+
+#[derive(Clone, Copy)]
+enum What {
+    Delete,
+    Partial,
+}
+
+fn offsets(next: i64, epoch: i64) -> Checkpoint {
+    Checkpoint::Offsets {
+        group: "g".to_owned(),
+        advances: vec![OffsetAdvance {
+            topic: "t".to_owned(),
+            partition: 0,
+            expected: next - 1,
+            next,
+            epoch,
+            commit_lsn: None,
+            source_ts_ms: None,
+        }],
+    }
+}
+
+/// Streams a change of rows that a copy is inserting just then, many times over.
+async fn race(lab: &Lab, what: What) {
+    let epoch = lab.target.claim_partition("g", "t", 0, "me").await.expect("a claim").epoch;
+    for round in 1..=25_i64 {
+        let numbers: Vec<String> = (0..40).map(|row| format!("{round:02}-{row:02}")).collect();
+        let mut stream = lab.batch().checkpoint(offsets(round, epoch));
+        let mut copy = lab.batch();
+        for number in &numbers {
+            stream = match what {
+                What::Delete => stream.delete(C, contract(number, 1, "x"), at(20)),
+                What::Partial => stream.upsert(C, partial(number, 9), at(20)),
+            };
+            let values: Values = contract(number, 1, "copied");
+            copy = copy.upsert(C, values, read(15));
+        }
+        let (stream, copy) = (stream.batch, copy.batch);
+        let streaming = Arc::clone(&lab.target);
+        let copying = Arc::clone(&lab.target);
+        let streaming = tokio::spawn(async move { streaming.apply(stream).await });
+        let copying = tokio::spawn(async move { copying.apply(copy).await });
+        streaming.await.expect("a task").expect("the stream");
+        copying.await.expect("a task").expect("the copy");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_deleted_while_it_is_copied_stays_deleted() {
+    let lab = Lab::new().await;
+    race(&lab, What::Delete).await;
+    assert!(lab.contracts().await.is_empty());
+    lab.counts("dbo.Contract", "stream").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partial_image_that_meets_the_copy_is_not_forgotten() {
+    let lab = Lab::new().await;
+    race(&lab, What::Partial).await;
+    let contracts = lab.contracts().await;
+    assert_eq!(contracts.len(), 25 * 40);
+    assert!(contracts.iter().all(|line| line.ends_with("|900|copied|live|1")));
+    assert!(lab.target.parked_counts().await.expect("parked").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn rows_per_second() {
+    let lab = Lab::new().await;
+    let batch = |base: i64, position| {
+        let mut builder = lab.batch();
+        for row in 0..10_000 {
+            builder =
+                builder.upsert(C, contract(&format!("N{}", base + row), 1, "terms"), position);
+        }
+        builder.batch
+    };
+    let passes = [("insert", at(10)), ("update", at(20)), ("replay", at(20))];
+    for (name, position) in passes {
+        let batches: Vec<_> = (0..20).map(|n| batch(n * 10_000, position)).collect();
+        let started = Instant::now();
+        for batch in batches {
+            lab.target.apply(batch).await.expect("apply");
+        }
+        let rate = 200_000.0 / started.elapsed().as_secs_f64();
+        println!("{name}: {rate:.0} rows/s");
+    }
+}
