@@ -203,7 +203,8 @@ pub struct Settings {
     pub lost_offsets: LostOffsets,
     /// What happens when a mapped column is missing from an event or has another type.
     pub drift: DriftPolicy,
-    /// Stop when everything up to this LSN is applied.
+    /// Stop when everything up to this LSN is applied. A marker at it or a change above it must
+    /// come by, for nothing else proves it.
     pub until: Option<Lsn>,
 }
 

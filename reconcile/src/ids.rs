@@ -1,7 +1,7 @@
 //! From legacy keys to ids: looked up in batches, never minted.
 //!
 //! Before a scan, the keys of the entities that it reads are loaded whole, as far as a bound
-//! allows: one COPY costs a fifth of what the look-ups cost ([`KeyTable`]). What is not there is
+//! allows: one COPY is cheaper than a look-up for each row ([`KeyTable`]). What is not there is
 //! looked up. A row's own key comes by once in a scan; the keys that it refers to come again and
 //! again, so only those are kept, in a table of fixed size in which a new key takes the place of
 //! an older one with the same hash.

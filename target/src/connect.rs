@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -66,11 +66,16 @@ pub struct Settings {
 /// be reached or refuses.
 pub async fn connect(settings: &Settings) -> Result<PgPool, Error> {
     let options = options(settings)?;
-    let place = place(&options);
-    pool_options(settings)
-        .connect_with(options)
-        .await
-        .map_err(Error::postgres(format!("connecting to the target at {place}")))
+    let connecting = Error::postgres(format!("connecting to the target at {}", place(&options)));
+    // A pool tries for half a minute to reach a server that refuses, and then only says that time
+    // is up; one connection says at once what is wrong.
+    let opened = async {
+        PgConnection::connect_with(&options).await?.close().await?;
+        let pool = pool_options(settings).connect_lazy_with(options);
+        drop(pool.acquire().await?);
+        Ok(pool)
+    };
+    opened.await.map_err(connecting)
 }
 
 /// A pool that connects when it is first used.

@@ -99,19 +99,6 @@ impl World {
         Writing { stop, task }
     }
 
-    /// Waits until a query of the target says true.
-    pub(crate) async fn eventually(&self, what: &str, sql: &'static str) {
-        let deadline = tokio::time::Instant::now() + LIMIT;
-        loop {
-            let done: bool = sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(what);
-            if done {
-                return;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
     /// Takes everything down in the right order.
     pub(crate) async fn stop(self) {
         self.pool.close().await;

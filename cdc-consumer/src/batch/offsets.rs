@@ -21,6 +21,9 @@ pub struct Owned {
     /// The offset to read next. Above `expected` only where a first claim finds a log that
     /// does not begin at 0, or where lost messages are accepted.
     pub next: i64,
+    /// Whether it was never read before. Its start is stored with the first batch, so that
+    /// messages which the broker deletes from then on are missed.
+    pub first: bool,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Offsets {
                 epoch: one.epoch,
                 expected: one.expected,
                 next: one.next,
-                touched: one.next != one.expected,
+                touched: one.first || one.next != one.expected,
                 commit_lsn: None,
                 source_ts_ms: None,
             };
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     fn owned(next: i64) -> Vec<Owned> {
-        vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next }]
+        vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next, first: false }]
     }
 
     #[test]

@@ -306,8 +306,8 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_end_in_a_result(bytes: Vec<u8>) {
-            let _ = keys(&bytes);
-            let _ = Scanner::new(&bytes).value();
+            drop(keys(&bytes));
+            prop_assert!(Scanner::new(&bytes).value().is_ok() || !bytes.starts_with(b"null"));
         }
 
         #[test]

@@ -80,8 +80,9 @@ fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
         // messages holds up every question, and the reading thread asks some.
         ("fetch.wait.max.ms", "50".into()),
         ("fetch.message.max.bytes", (4_usize << 20).to_string()),
-        ("fetch.max.bytes", message_max.to_string()),
-        ("receive.message.max.bytes", (message_max + 1_048_576).to_string()),
+        // A longer message comes nevertheless, alone.
+        ("fetch.max.bytes", (8_usize << 20).to_string()),
+        ("receive.message.max.bytes", (message_max + (9 << 20)).to_string()),
         ("reconnect.backoff.max.ms", "1000".into()),
         ("topic.metadata.refresh.interval.ms", "30000".into()),
         ("socket.keepalive.enable", "true".into()),
@@ -258,6 +259,7 @@ impl Start {
     fn check(self, lost: LostOffsets) -> Result<Owned, Error> {
         let Self { topic, partition, low, high, claim } = self;
         let expected = claim.next_offset.unwrap_or(0);
+        let first = claim.next_offset.is_none();
         let next = match claim.next_offset {
             // Never read: from what there is. The batch that comes first stores it.
             None => low,
@@ -272,7 +274,7 @@ impl Start {
             },
             Some(next) => next,
         };
-        Ok(Owned { topic, partition, epoch: claim.epoch, expected, next })
+        Ok(Owned { topic, partition, epoch: claim.epoch, expected, next, first })
     }
 }
 

@@ -148,6 +148,8 @@ impl Reader {
             let state = if owned.is_empty() { State::Joining } else { State::Following };
             self.shared.tell(state, None);
             self.batcher.assign(owned);
+            // The start of a partition that is read for the first time is to be stored.
+            self.opened = (!self.batcher.is_empty()).then(Instant::now);
             self.clock.ends = Instant::now();
         }
         Ok(())

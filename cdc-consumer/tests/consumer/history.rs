@@ -150,7 +150,14 @@ impl World {
             let stored = stored.unwrap_or(0);
             *next = usize::try_from(stored).unwrap();
             let topic = TOPIC.to_owned();
-            owned.push(Owned { topic, partition, epoch: 1, expected: stored, next: stored });
+            owned.push(Owned {
+                topic,
+                partition,
+                epoch: 1,
+                expected: stored,
+                next: stored,
+                first: false,
+            });
         }
         self.batcher.assign(owned);
     }

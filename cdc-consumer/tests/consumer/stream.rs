@@ -124,6 +124,20 @@ async fn f13_a_log_that_ends_too_early_is_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f15_messages_that_the_broker_deleted_unread_are_missed() {
+    let mut world = World::start("retention").await;
+    let consumer = world.consume(world.settings());
+    // The first batch stores where reading began, although there is nothing to read.
+    consumer.until("its start is stored", |progress| progress.batches > 0).await;
+    consumer.stop().await.unwrap();
+    // The in-process Kafka keeps no more than 5 MB of a partition.
+    world.flood(8 << 20).await;
+    let error = world.consume(world.settings()).ended().await.unwrap_err();
+    assert!(matches!(error, Error::Retention { expected: 0, partition: 0, .. }), "{error}");
+    assert!(error.hint().contains("backfill"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_marker_that_came_back_is_a_fence() {
     let mut world = World::start("marker").await;
     let consumer = world.consume(world.settings());

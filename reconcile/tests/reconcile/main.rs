@@ -10,4 +10,3 @@ mod defects;
 mod follow;
 mod lab;
 mod moving;
-mod speed;

@@ -22,3 +22,5 @@ mod parts;
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod unknown_commit;

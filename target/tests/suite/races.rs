@@ -1,6 +1,6 @@
 //! The stream and a copy write the same rows at the same moment.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use target::{Checkpoint, batch::OffsetAdvance};
 
@@ -70,28 +70,4 @@ async fn a_partial_image_that_meets_the_copy_is_not_forgotten() {
     assert_eq!(contracts.len(), 25 * 40);
     assert!(contracts.iter().all(|line| line.ends_with("|900|copied|live|1")));
     assert!(lab.target.parked_counts().await.expect("parked").is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rows_per_second() {
-    let lab = Lab::new().await;
-    let batch = |base: i64, position| {
-        let mut builder = lab.batch();
-        for row in 0..10_000 {
-            builder =
-                builder.upsert(C, contract(&format!("N{}", base + row), 1, "terms"), position);
-        }
-        builder.batch
-    };
-    let passes = [("insert", at(10)), ("update", at(20)), ("replay", at(20))];
-    for (name, position) in passes {
-        let batches: Vec<_> = (0..20).map(|n| batch(n * 10_000, position)).collect();
-        let started = Instant::now();
-        for batch in batches {
-            lab.target.apply(batch).await.expect("apply");
-        }
-        let rate = 200_000.0 / started.elapsed().as_secs_f64();
-        println!("{name}: {rate:.0} rows/s");
-    }
 }

@@ -146,6 +146,14 @@ impl World {
         }
     }
 
+    /// So many bytes of heartbeats into partition 0.
+    pub(crate) async fn flood(&mut self, bytes: usize) {
+        let value = format!(r#"{{"ts_ms":1,"ts_us":"{}"}}"#, "x".repeat(60_000));
+        for _ in 0..bytes / value.len() {
+            self.send(TOPIC, 0, &Record::of(&value)).await;
+        }
+    }
+
     fn step(&mut self, records: &mut Vec<(i32, Record)>) {
         let step = self.steps;
         let number = step * 31 % KEYS;
