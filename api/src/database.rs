@@ -3,73 +3,125 @@
 //! Two traps are handled here, and nowhere else. First, `set_config(…, true)` ends with the
 //! transaction, so a pooled connection carries nothing over to the next caller. Second, axum
 //! drops a handler's future when its client goes away, and sqlx up to 0.9.0 can return a
-//! connection with an open transaction to the pool when `begin` is dropped half-way; so the
-//! work runs in a task of its own, which a vanished client can't cancel.
+//! connection with an open transaction to the pool when `begin` is dropped half-way. So whoever
+//! has a connection works in a task of its own, which a vanished client can't cancel and which
+//! Postgres's statement timeout bounds. Waiting *for* a connection ends with the client: a crowd
+//! that has gone leaves no queue behind.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tracing::Instrument as _;
 
-use crate::{Error, identity::Identity};
+use crate::{
+    Error,
+    identity::{Identity, Token},
+};
+
+/// A request that finds no free connection within this time is told to come back.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Work inside a transaction.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// Runs `work` in a transaction that carries the identity; commits when it succeeds.
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Postgres refuses writes.
+    Read,
+    /// Reads and writes.
+    Write,
+}
+
+/// Runs `work` in a transaction that carries the identity of the token's session; commits when
+/// it succeeds, else rolls back. The session is looked up in the same transaction, so that one
+/// that was just revoked does nothing any more.
 ///
 /// # Errors
-/// What `work` returns, or a failure of the database.
-pub async fn transact<T, F>(pool: &PgPool, identity: Identity, work: F) -> Result<T, Error>
+/// [`Error::Unauthenticated`], [`Error::Busy`], what `work` returns, or a failure of the database.
+pub async fn transact<T, F>(
+    pool: &PgPool,
+    token: Token,
+    access: Access,
+    work: F,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: for<'a> FnOnce(&'a mut PgConnection, Identity) -> Work<'a, T> + Send + 'static,
+{
+    let statement = match access {
+        Access::Read => "begin read only",
+        Access::Write => "begin",
+    };
+    detached(pool, statement, move |connection| {
+        Box::pin(async move {
+            let identity = token.identify(connection).await?.ok_or(Error::Unauthenticated)?;
+            work(connection, identity).await
+        })
+    })
+    .await
+}
+
+/// Runs `work` in a transaction of a task of its own.
+pub(crate) async fn detached<T, F>(pool: &PgPool, begin: &'static str, work: F) -> Result<T, Error>
 where
     T: Send + 'static,
     F: for<'a> FnOnce(&'a mut PgConnection) -> Work<'a, T> + Send + 'static,
 {
-    let pool = pool.clone();
-    let task = tokio::spawn(async move {
-        let mut transaction = begin(&pool, &identity).await?;
-        let result = work(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(result)
-    });
-    task.await.map_err(|error| Error::Internal(format!("a request's task ended early: {error}")))?
+    let mut connection = tokio::time::timeout(ACQUIRE_LIMIT, pool.acquire())
+        .await
+        .map_err(|_| Error::Busy(None))??;
+    let task = async move {
+        let mut transaction = connection.begin_with(begin).await?;
+        match work(&mut transaction).await {
+            Ok(result) => {
+                transaction.commit().await?;
+                Ok(result)
+            }
+            Err(error) => {
+                // Dropping would roll back too, but later; when this fails the connection is lost
+                // and Postgres has rolled back already.
+                if let Err(lost) = transaction.rollback().await {
+                    tracing::debug!(error = %lost, "could not roll back");
+                }
+                Err(error)
+            }
+        }
+    };
+    tokio::spawn(task.in_current_span())
+        .await
+        .map_err(|error| Error::Internal(format!("a request's task ended early: {error}")))?
 }
 
-async fn begin(
-    pool: &PgPool,
-    identity: &Identity,
-) -> Result<Transaction<'static, Postgres>, Error> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query(
-        "select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true), \
-         set_config('app.role', $3, true)",
-    )
-    .bind(identity.user_id.to_string())
-    .bind(identity.owner_id.map(|id| id.to_string()).unwrap_or_default())
-    .bind(&identity.role)
-    .execute(&mut *transaction)
-    .await?;
-    Ok(transaction)
-}
-
-/// Refuses a role that row level security does not bind.
+/// Refuses a login that row level security does not bind. Membership counts as much as the role
+/// itself: a policy `to ficus_engine` holds for its members too, and a member may `SET ROLE`.
 ///
 /// # Errors
 /// [`Error::Internal`] with the reason, or a failure of the database.
 pub async fn check_role(pool: &PgPool) -> Result<(), Error> {
-    let (user, free, owns): (String, bool, bool) = sqlx::query_as(
-        "select current_user::text, r.rolsuper or r.rolbypassrls, \
-         exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-                 where n.nspname in ('public', 'ficus') and c.relowner = r.oid) \
-         from pg_roles r where r.rolname = current_user",
+    let (user, why): (String, Option<String>) = sqlx::query_as(
+        "select current_user::text, case \
+           when r.rolsuper then 'is a superuser' \
+           when r.rolbypassrls then 'has BYPASSRLS' \
+           when exists (select from pg_class as c \
+                        where c.relnamespace::regnamespace::text in ('public', 'ficus', 'access') \
+                          and pg_has_role(r.oid, c.relowner, 'member')) then 'owns tables' \
+           when exists (select from pg_roles as other \
+                        where (other.rolsuper or other.rolbypassrls \
+                               or other.rolname in ('ficus_owner', 'ficus_engine', 'ficus_reader')) \
+                          and pg_has_role(r.oid, other.oid, 'member')) \
+             then 'is a member of a role that sees every row' \
+           when not pg_has_role(r.oid, 'ficus_api', 'usage') then 'is no member of ficus_api' \
+         end \
+         from pg_roles as r where r.rolname = current_user",
     )
     .fetch_one(pool)
     .await?;
-    if free || owns {
-        let why = if free { "is a superuser or has BYPASSRLS" } else { "owns tables" };
-        return Err(Error::Internal(format!(
-            "the API's role {user} {why}, so row level security would not hold; \
-             give target.api_url a login of the role ficus_api"
-        )));
+    match why {
+        None => Ok(()),
+        Some(why) => Err(Error::Internal(format!(
+            "the API's role {user} {why}, so row level security would not do its work; \
+             give target.api_url a login that is a member of ficus_api and of nothing else"
+        ))),
     }
-    Ok(())
 }

@@ -6,8 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::language::Language;
+
+mod cause;
+mod words;
 
 /// The five codes of the convention. There is no sixth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,6 +36,14 @@ pub enum Error {
         /// Why, in English; part of `details`.
         reason: String,
     },
+    /// The body can't be taken: too large, too slow, of another type.
+    #[error("the body: {reason}")]
+    Body {
+        /// 408, 413 or 415.
+        status: StatusCode,
+        /// Why, in English; part of `details`.
+        reason: String,
+    },
     /// No row (or none that the caller may see).
     #[error("not found")]
     NotFound,
@@ -47,6 +59,31 @@ pub enum Error {
     /// The session may not do this.
     #[error("forbidden")]
     Forbidden,
+    /// The row's status does not allow the step.
+    #[error("no step from `{from}` to `{to}`")]
+    Transition {
+        /// The status that the row has.
+        from: String,
+        /// The status that was asked for.
+        to: String,
+        /// What may follow.
+        allowed: Vec<String>,
+    },
+    /// The row has another version than `If-Match` says.
+    #[error("the row was changed by somebody else")]
+    Changed,
+    /// The `Idempotency-Key` was used for another request.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// Somebody else holds what the request needs.
+    #[error("somebody else is changing this")]
+    Contended,
+    /// Who serves the domain is not known well enough, or has just changed.
+    #[error("the domain is being handed over")]
+    HandOver,
+    /// No connection was free, or the statement took too long.
+    #[error("the database is busy")]
+    Busy(#[source] Option<sqlx::Error>),
     /// The database failed; the cause is logged and not told.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
@@ -64,95 +101,79 @@ impl Error {
     pub fn code(&self) -> (Code, StatusCode) {
         match self {
             Self::Validation { .. } => (Code::ValidationError, StatusCode::BAD_REQUEST),
+            Self::Body { status, .. } => (Code::ValidationError, *status),
             Self::NotFound | Self::NoRoute => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (Code::ValidationError, StatusCode::METHOD_NOT_ALLOWED),
             Self::Unauthenticated => (Code::Forbidden, StatusCode::UNAUTHORIZED),
             Self::Forbidden => (Code::Forbidden, StatusCode::FORBIDDEN),
+            Self::Transition { .. } | Self::Contended | Self::HandOver => {
+                (Code::Conflict, StatusCode::CONFLICT)
+            }
+            Self::Changed => (Code::Conflict, StatusCode::PRECONDITION_FAILED),
+            Self::KeyReused => (Code::Conflict, StatusCode::UNPROCESSABLE_ENTITY),
             Self::Legacy(_) => (Code::InternalError, StatusCode::BAD_GATEWAY),
+            Self::Busy(_) => (Code::InternalError, StatusCode::SERVICE_UNAVAILABLE),
             Self::Database(_) | Self::Internal(_) => {
                 (Code::InternalError, StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
 
-    fn message(&self, language: Language) -> &'static str {
+    /// By field: an object, as the convention has it.
+    fn details(&self) -> Option<Value> {
         match self {
-            Self::Validation { .. } => {
-                language.pick("The request is not valid.", "Хүсэлт буруу байна.")
+            Self::Validation { field, reason } => Some(json!({ *field: reason })),
+            Self::Body { reason, .. } => Some(json!({ "body": reason })),
+            Self::Transition { from, to, allowed } => {
+                Some(json!({ "from": from, "to": to, "allowed": allowed }))
             }
-            Self::NotFound => language.pick("Not found.", "Олдсонгүй."),
-            Self::NoRoute => language.pick("There is no such route.", "Ийм хаяг алга."),
-            Self::MethodNotAllowed => {
-                language.pick("The method is not allowed here.", "Энэ үйлдлийг зөвшөөрөхгүй.")
+            Self::Changed => Some(json!({ "if-match": "is not the version that the row has now" })),
+            Self::KeyReused => {
+                Some(json!({ "idempotency-key": "was used for a request with another body" }))
             }
-            Self::Unauthenticated => language.pick("Please sign in.", "Нэвтэрнэ үү."),
-            Self::Forbidden => language.pick("This is not allowed.", "Танд эрх байхгүй."),
-            Self::Legacy(_) => language.pick(
-                "The legacy system does not answer. Please try again later.",
-                "Хуучин систем хариу өгөхгүй байна. Дараа дахин оролдоно уу.",
-            ),
-            Self::Database(_) | Self::Internal(_) => {
-                language.pick("Something went wrong on our side.", "Системийн алдаа гарлаа.")
-            }
+            _ => None,
         }
     }
 
-    /// The response in the client's language. Causes are logged here, once, and never told.
+    /// The response in the client's language. Causes are logged here, once, and never told; the
+    /// request's span carries the correlation id.
     #[must_use]
     pub fn respond(&self, language: Language) -> Response {
         let (code, status) = self.code();
         if code == Code::InternalError {
-            tracing::error!(error = %crate::error::chain(self), "request failed");
+            tracing::error!(status = status.as_u16(), error = %cause::chain(self), "request failed");
         }
-        let details = match self {
-            Self::Validation { field, reason } => {
-                Some(serde_json::json!([{ "field": field, "reason": reason }]))
-            }
-            _ => None,
-        };
-        let body = Envelope { error: Body { code, message: self.message(language), details } };
-        let mut response = (status, Json(body)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.pick("en", "mn")));
+        let error = Inner { code, message: self.message(language), details: self.details() };
+        let mut response = (status, Json(Envelope { error })).into_response();
+        let headers = response.headers_mut();
+        let name = HeaderValue::from_static(language.pick("en", "mn"));
+        headers.insert(header::CONTENT_LANGUAGE, name);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if matches!(self, Self::Busy(_) | Self::HandOver | Self::Contended) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// An error with its causes, for the log. Postgres's detail (it carries values) is left out.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 #[derive(Serialize)]
 struct Envelope {
-    error: Body,
+    error: Inner,
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Inner {
     code: Code,
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<serde_json::Value>,
+    details: Option<Value>,
 }
 
 #[cfg(test)]

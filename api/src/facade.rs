@@ -6,7 +6,8 @@ use axum::{
     body::Body,
     extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Uri, header,
+        HeaderMap, HeaderName, HeaderValue, Uri, Version, header,
+        header::InvalidHeaderValue,
         uri::{Authority, PathAndQuery, Scheme},
     },
     response::Response,
@@ -16,14 +17,31 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use crate::Error;
+use self::pulse::Pulse;
+use crate::{
+    Error,
+    server::{CORRELATION_ID, Peer},
+};
 
-/// How long the legacy application may take until its response begins. The body may take longer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+mod pulse;
+
+/// How long the legacy application may take from the last part of the request's body until its
+/// response begins.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Kept whatever `Connection` names: whoever could have them removed could change who asks, for
+/// whom, or how long the body is.
+const END_TO_END: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static(CORRELATION_ID),
+];
+
 /// Headers that belong to one connection and end here (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -32,6 +50,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 /// The way to the legacy application.
@@ -76,27 +95,41 @@ impl Facade {
     /// # Errors
     /// [`Error::Legacy`] when there is no answer.
     pub async fn forward(&self, mut request: Request) -> Result<Response, Error> {
-        let host = request.headers().get(header::HOST).cloned();
         *request.uri_mut() = self.address(request.uri())?;
-        strip_hop_by_hop(request.headers_mut());
-        let headers = request.headers_mut();
+        *request.version_mut() = Version::HTTP_11;
+        let peer = request.extensions().get::<Peer>().copied();
+        self.rewrite(request.headers_mut(), peer)?;
+        let pulse = Pulse::new();
+        let request = request.map(|body| pulse.of(body));
+        let response = tokio::select! {
+            response = self.client.request(request) => {
+                response.map_err(|error| Error::Legacy(error.into()))?
+            }
+            () = pulse.stopped(RESPONSE_LIMIT) => return Err(Error::Legacy("no answer in time".into())),
+        };
+        let mut response = response.map(Body::new);
+        strip_hop_by_hop(response.headers_mut());
+        // The caller has one id for one request, ours.
+        response.headers_mut().remove(CORRELATION_ID);
+        Ok(response)
+    }
+
+    fn rewrite(&self, headers: &mut HeaderMap, peer: Option<Peer>) -> Result<(), Error> {
+        strip_hop_by_hop(headers);
         // The client's own claims about who it is and whence it came are not passed on.
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
             headers.remove(name);
         }
-        if let Some(host) = host {
-            headers.insert("x-forwarded-host", host);
+        let internal = |error: InvalidHeaderValue| Error::Internal(error.to_string());
+        if let Some(Peer(peer)) = peer {
+            let address = HeaderValue::from_str(&peer.ip().to_string()).map_err(internal)?;
+            headers.insert("x-forwarded-for", address);
         }
-        let authority = HeaderValue::from_str(self.authority.as_str())
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        headers.insert(header::HOST, authority);
-        let response = tokio::time::timeout(RESPONSE_TIMEOUT, self.client.request(request))
-            .await
-            .map_err(|elapsed| Error::Legacy(elapsed.into()))?
-            .map_err(|error| Error::Legacy(error.into()))?;
-        let mut response = response.map(Body::new);
-        strip_hop_by_hop(response.headers_mut());
-        Ok(response)
+        let host = HeaderValue::from_str(self.authority.as_str()).map_err(internal)?;
+        if let Some(asked) = headers.insert(header::HOST, host) {
+            headers.insert("x-forwarded-host", asked);
+        }
+        Ok(())
     }
 
     fn address(&self, asked: &Uri) -> Result<Uri, Error> {
@@ -118,6 +151,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !END_TO_END.contains(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
@@ -131,14 +165,17 @@ mod tests {
     #[test]
     fn headers_of_the_connection_end_here() {
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, x-secret"), ("x-secret", "1"), ("te", "gzip"), ("x-kept", "1")]
-        {
+        for (name, value) in [
+            ("connection", "close, x-secret, x-correlation-id"),
+            ("x-secret", "1"),
+            ("te", "gzip"),
+            ("x-correlation-id", "1"),
+        ] {
             headers.insert(name, value.parse().expect("a header"));
         }
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.len(), 1);
-        assert!(headers.contains_key("x-kept"));
+        assert!(headers.contains_key("x-correlation-id"));
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use crate::Error;
+use crate::{Error, database};
 
 /// The cookie of web sessions.
 pub const COOKIE: &str = "ficus_session";
@@ -28,22 +28,51 @@ pub struct Identity {
     pub role: String,
 }
 
-/// The session of a request.
-///
-/// # Errors
-/// [`Error::Unauthenticated`] without a valid, living session.
-pub async fn authenticate(pool: &PgPool, headers: &HeaderMap) -> Result<Identity, Error> {
-    let token = token(headers).ok_or(Error::Unauthenticated)?;
-    let row = sqlx::query("select user_id, owner_id, role from session_by_token_hash($1)")
-        .bind(hash(token).as_slice())
-        .fetch_optional(pool)
-        .await?
-        .ok_or(Error::Unauthenticated)?;
-    Ok(Identity {
-        user_id: row.try_get("user_id")?,
-        owner_id: row.try_get("owner_id")?,
-        role: row.try_get("role")?,
-    })
+/// What a request shows to be let in: the hash of its session token.
+#[derive(Clone, Copy)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// The token of a request.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without one. Whether it is good for anything is asked in the
+    /// request's transaction.
+    pub fn of(headers: &HeaderMap) -> Result<Self, Error> {
+        token(headers).map(|token| Self(hash(token))).ok_or(Error::Unauthenticated)
+    }
+
+    /// Looks the session up and sets the identity for the rest of the transaction, in one round
+    /// trip.
+    pub(crate) async fn identify(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<Identity>, Error> {
+        let row = sqlx::query(
+            "select user_id, owner_id, role, \
+               set_config('app.user_id', user_id::text, true), \
+               set_config('app.owner_id', coalesce(owner_id::text, ''), true), \
+               set_config('app.role', role, true) \
+             from session_by_token_hash($1)",
+        )
+        .bind(self.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Identity {
+            user_id: row.try_get("user_id")?,
+            owner_id: row.try_get("owner_id")?,
+            role: row.try_get("role")?,
+        }))
+    }
+}
+
+impl Identity {
+    /// Whether it is a property owner, who sees his own rows alone.
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        self.role == "owner"
+    }
 }
 
 /// Opens a session and returns its token, which is told this once and stored nowhere.
@@ -58,22 +87,34 @@ pub async fn open_session(
     let random: [u8; 32] = rand::random();
     let token = URL_SAFE_NO_PAD.encode(random);
     let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
-    let mut transaction = pool.begin().await?;
-    sqlx::query("select set_config('app.role', 'sign_in', true)").execute(&mut *transaction).await?;
+    let (identity, token_hash) = (identity.clone(), hash(&token));
+    database::detached(pool, "begin", move |connection| {
+        Box::pin(async move { insert(connection, &identity, token_hash, seconds).await })
+    })
+    .await?;
+    Ok(token)
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    identity: &Identity,
+    token_hash: [u8; 32],
+    seconds: i64,
+) -> Result<(), Error> {
+    sqlx::query("select set_config('app.role', 'sign_in', true)").execute(&mut *connection).await?;
     sqlx::query(
         "insert into sessions (id, user_id, kind, token_hash, role, owner_id, expires_at) \
          values ($1, $2, 'web', $3, $4, $5, now() + make_interval(secs => $6::int8))",
     )
     .bind(Uuid::now_v7())
     .bind(identity.user_id)
-    .bind(hash(&token).as_slice())
+    .bind(token_hash.as_slice())
     .bind(&identity.role)
     .bind(identity.owner_id)
     .bind(seconds)
-    .execute(&mut *transaction)
+    .execute(connection)
     .await?;
-    transaction.commit().await?;
-    Ok(token)
+    Ok(())
 }
 
 /// What is stored of a token.
@@ -87,10 +128,15 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let cookies = || headers.get(header::COOKIE).and_then(|value| value.to_str().ok());
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     bearer.or_else(|| {
-        cookies()?.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+        cookies.flat_map(|value| value.split(';')).find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            (name.trim() == COOKIE).then(|| value.trim())
+        })
     })
 }
 
@@ -105,6 +151,8 @@ mod tests {
         headers.insert("cookie", "a=b; ficus_session=abc; c=d".parse().expect("a header"));
         assert_eq!(token(&headers), Some("abc"));
         headers.insert("authorization", "Bearer xyz".parse().expect("a header"));
+        assert_eq!(token(&headers), Some("xyz"));
+        headers.insert("authorization", "bearer  xyz".parse().expect("a header"));
         assert_eq!(token(&headers), Some("xyz"));
         headers.remove("cookie");
         headers.insert("authorization", "Basic xyz".parse().expect("a header"));

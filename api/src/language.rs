@@ -22,8 +22,8 @@ impl Language {
             let mut parts = range.split(';');
             let tag = parts.next().unwrap_or_default().trim();
             let weight = parts.next().map_or(1000, weight);
-            let primary = tag.split('-').next().unwrap_or_default();
-            let language = match primary {
+            let primary = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let language = match primary.as_str() {
                 "mn" => Self::Mongolian,
                 "en" => Self::English,
                 _ => continue,
@@ -49,7 +49,8 @@ impl Language {
 fn weight(parameter: &str) -> u16 {
     let Some(number) = parameter.trim().strip_prefix("q=") else { return 0 };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let thousandths = format!("{whole}{fraction:0<3}");
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let thousandths = format!("{whole}{fraction}");
     thousandths.parse().unwrap_or(0).min(1000)
 }
 
@@ -66,6 +67,8 @@ mod tests {
             ("en-US,en;q=0.9,mn;q=0.8", Language::English),
             ("fr, mn;q=0.5", Language::Mongolian),
             ("mn;q=x", Language::English),
+            ("MN", Language::Mongolian),
+            ("en;q=0.1999,mn;q=0.2", Language::Mongolian),
         ];
         for (header, expected) in cases {
             let mut headers = HeaderMap::new();

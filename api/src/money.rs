@@ -42,6 +42,18 @@ impl Serialize for MinorUnits {
     }
 }
 
+impl sqlx::Type<sqlx::Postgres> for MinorUnits {
+    fn type_info() -> sqlx::postgres::PgTypeInfo {
+        <i64 as sqlx::Type<sqlx::Postgres>>::type_info()
+    }
+}
+
+impl<'r> sqlx::Decode<'r, sqlx::Postgres> for MinorUnits {
+    fn decode(value: sqlx::postgres::PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        <i64 as sqlx::Decode<'r, sqlx::Postgres>>::decode(value).map(Self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,14 @@ pub struct Query {
     cursor: Option<String>,
 }
 
+impl Query {
+    /// Whether it says which page.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.limit.is_none() && self.cursor.is_none()
+    }
+}
+
 /// A checked request for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
@@ -57,6 +65,12 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The page that is one row.
+    #[must_use]
+    pub fn only(row: T) -> Self {
+        Self { items: vec![row], next_cursor: None }
+    }
+
     /// From up to `limit + 1` rows: the one too many tells that there is a next page.
     pub fn new(
         mut rows: Vec<T>,

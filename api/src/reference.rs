@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::Error;
 
-/// From (entity, legacy key as text with `/` between its parts) to the canonical key's bytes;
-/// `None` when the text is not a key of that entity. Only the mapping knows how, so the caller
-/// of this crate brings it.
+/// From (entity, legacy key as text) to the canonical key's bytes; `None` when the text is not a
+/// key of that entity. The text has the parts in key order with `/` between; inside a part `~1`
+/// stands for `/` and `~0` for `~` (RFC 6901). Only the mapping knows how to read them, so the
+/// caller of this crate brings it.
 pub type LegacyKeys = Arc<dyn Fn(&str, &str) -> Option<Vec<u8>> + Send + Sync>;
 
 /// The id in a path segment.
@@ -33,7 +34,10 @@ pub async fn id_of_legacy_key(
 ) -> Result<Uuid, Error> {
     let key = keys(entity, text).ok_or_else(|| Error::Validation {
         field: "legacy",
-        reason: format!("is not a key of {entity}; give its parts in key order, with / between"),
+        reason: format!(
+            "is not a key of {entity}; give its parts in key order with / between, \
+             ~1 for a / and ~0 for a ~ inside a part"
+        ),
     })?;
     let row = sqlx::query(
         "select k.id from ficus.key_map k join ficus.entity e on e.id = k.entity \

@@ -1,20 +1,20 @@
 //! Which route belongs to which domain, and who serves it now.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
+use axum::http::Method;
 use serde::Serialize;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::PgPool;
+use target::domain::State;
 use tokio_util::sync::CancellationToken;
 
-/// How often the states are read again even when nothing was announced.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+use self::states::States;
+
+mod path;
+mod states;
 
 /// A route that this API can serve.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,16 @@ pub struct Route {
     pub domain: &'static str,
 }
 
+/// Everything below a first segment after `/v2` belongs to a domain, also the routes that we do
+/// not have: once the domain is ours, the legacy system must not see them any more.
+#[derive(Debug, Clone, Copy)]
+pub struct Territory {
+    /// The segment.
+    pub segment: &'static str,
+    /// The domain.
+    pub domain: &'static str,
+}
+
 /// A line of the live manifest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,10 +44,29 @@ pub struct ManifestLine {
     method: &'static str,
     path: &'static str,
     domain: &'static str,
-    state: String,
+    state: &'static str,
     served_by: &'static str,
     requests_here: u64,
     requests_legacy: u64,
+}
+
+/// Who serves a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// We.
+    Here,
+    /// The legacy application.
+    Legacy,
+    /// It is a write, and who owns the domain has not been heard for a while: nobody.
+    Unsure,
+}
+
+/// Where a request belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The domain.
+    pub domain: &'static str,
+    route: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -46,12 +75,13 @@ struct Served {
     legacy: AtomicU64,
 }
 
-/// The states of all domains, kept current, and the count of requests by side.
+/// The states of all domains, kept current, and the count of requests by route and side.
 #[derive(Debug, Clone)]
 pub struct Routes {
     routes: &'static [Route],
-    states: Arc<RwLock<BTreeMap<String, String>>>,
-    served: Arc<BTreeMap<&'static str, Served>>,
+    territories: &'static [Territory],
+    states: States,
+    served: Arc<[Served]>,
 }
 
 impl Routes {
@@ -62,123 +92,127 @@ impl Routes {
     pub async fn follow(
         pool: &PgPool,
         routes: &'static [Route],
+        territories: &'static [Territory],
         stop: CancellationToken,
     ) -> Result<Self, sqlx::Error> {
-        let served = routes.iter().map(|route| (route.domain, Served::default())).collect();
-        let this = Self { routes, states: Arc::default(), served: Arc::new(served) };
-        this.read(pool).await?;
-        let (follower, pool) = (this.clone(), pool.clone());
-        tokio::spawn(async move {
-            let follow = follower.listen(&pool);
-            tokio::select! { () = follow => {}, () = stop.cancelled() => {} }
-        });
-        Ok(this)
+        let states = States::follow(pool, stop).await?;
+        let served = routes.iter().map(|_| Served::default()).collect();
+        Ok(Self { routes, territories, states, served })
     }
 
-    async fn read(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        let states: Vec<(String, String)> =
-            sqlx::query_as("select name, state from ficus.domain").fetch_all(pool).await?;
-        *self.states.write().unwrap_or_else(PoisonError::into_inner) = states.into_iter().collect();
-        Ok(())
+    /// Where a request belongs, if it is to a domain that we know of.
+    #[must_use]
+    pub fn place(&self, method: &Method, path: &str) -> Option<Place> {
+        let segments = path::lenient(path);
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        let covering = || {
+            let routes = self.routes.iter().enumerate();
+            routes.filter(|(_, route)| path::covers(route.path, &segments))
+        };
+        if let Some((_, route)) = covering().next() {
+            let exact = covering().find(|(_, route)| route.method == method);
+            return Some(Place { domain: route.domain, route: exact.map(|(at, _)| at) });
+        }
+        let (version, segment) = (segments.first()?, segments.get(1)?);
+        let mut territories = self.territories.iter().filter(|_| version == "v2");
+        let territory = territories.find(|territory| territory.segment == segment)?;
+        Some(Place { domain: territory.domain, route: None })
     }
 
-    /// An announcement or the interval, whichever is first. A lost connection is retried for
-    /// ever: until it is back, requests go where they went last.
-    async fn listen(&self, pool: &PgPool) {
-        let mut listener: Option<PgListener> = None;
-        loop {
-            if listener.is_none() {
-                listener = PgListener::connect_with(pool).await.ok();
-                if let Some(fresh) = &mut listener
-                    && let Err(error) = fresh.listen("ficus_domain").await
-                {
-                    tracing::warn!(%error, "can't listen for domain states; polling");
-                    listener = None;
-                }
-            }
-            match &mut listener {
-                Some(live) => {
-                    if matches!(tokio::time::timeout(POLL_INTERVAL, live.recv()).await, Ok(Err(_)))
-                    {
-                        listener = None;
-                    }
-                }
-                None => tokio::time::sleep(POLL_INTERVAL).await,
-            }
-            if let Err(error) = self.read(pool).await {
-                tracing::warn!(%error, "can't read the domains' states; keeping the last ones");
+    /// Who serves it now; counted.
+    #[must_use]
+    pub fn side(&self, method: &Method, place: Place) -> Side {
+        let state = self.states.of(place.domain);
+        let side = if is_ours(state) {
+            Side::Here
+        } else if may_become_ours(state) && !method.is_safe() && !self.states.is_fresh() {
+            Side::Unsure
+        } else {
+            Side::Legacy
+        };
+        if let Some(served) = place.route.and_then(|route| self.served.get(route)) {
+            match side {
+                Side::Here => add(&served.here),
+                Side::Legacy => add(&served.legacy),
+                Side::Unsure => {}
             }
         }
-    }
-
-    /// The domain that a path belongs to, if it is one of ours.
-    #[must_use]
-    pub fn domain_of(&self, path: &str) -> Option<&'static str> {
-        self.routes.iter().find(|route| covers(route.path, path)).map(|route| route.domain)
-    }
-
-    /// Whether the domain is served here now.
-    #[must_use]
-    pub fn is_ours(&self, domain: &str) -> bool {
-        self.state(domain) == "cut_over" || self.state(domain) == "retired"
-    }
-
-    fn state(&self, domain: &str) -> String {
-        let states = self.states.read().unwrap_or_else(PoisonError::into_inner);
-        states.get(domain).cloned().unwrap_or_else(|| "legacy".to_owned())
-    }
-
-    /// Counts a request.
-    pub fn count(&self, domain: &str, here: bool) {
-        if let Some(served) = self.served.get(domain) {
-            let counter = if here { &served.here } else { &served.legacy };
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        side
     }
 
     /// The manifest as it is now.
     #[must_use]
     pub fn manifest(&self) -> Vec<ManifestLine> {
-        let count = |domain: &str, pick: fn(&Served) -> &AtomicU64| {
-            self.served.get(domain).map_or(0, |served| pick(served).load(Ordering::Relaxed))
+        let line = |(route, served): (&Route, &Served)| {
+            let state = self.states.of(route.domain);
+            ManifestLine {
+                method: route.method,
+                path: route.path,
+                domain: route.domain,
+                state: state.as_str(),
+                served_by: if is_ours(state) { "ficus" } else { "legacy" },
+                requests_here: served.here.load(Ordering::Relaxed),
+                requests_legacy: served.legacy.load(Ordering::Relaxed),
+            }
         };
-        let line = |route: &Route| ManifestLine {
-            method: route.method,
-            path: route.path,
-            domain: route.domain,
-            state: self.state(route.domain),
-            served_by: if self.is_ours(route.domain) { "ficus" } else { "legacy" },
-            requests_here: count(route.domain, |served| &served.here),
-            requests_legacy: count(route.domain, |served| &served.legacy),
-        };
-        self.routes.iter().map(line).collect()
+        self.routes.iter().zip(self.served.iter()).map(line).collect()
     }
 }
 
-/// Whether `path` is the route's path: a segment in braces stands for any one segment.
-fn covers(route: &str, path: &str) -> bool {
-    let (mut expected, mut given) = (route.split('/'), path.trim_end_matches('/').split('/'));
-    loop {
-        match (expected.next(), given.next()) {
-            (None, None) => return true,
-            (Some(segment), Some(given)) if segment.starts_with('{') && !given.is_empty() => {}
-            (Some(segment), Some(given)) if segment == given => {}
-            _ => return false,
-        }
-    }
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether Postgres owns a domain in this state.
+pub(crate) const fn is_ours(state: State) -> bool {
+    matches!(state, State::CutOver | State::Retired)
+}
+
+/// Whether a cutover can come at any moment.
+const fn may_become_ours(state: State) -> bool {
+    matches!(state, State::Following | State::Verified)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    fn routes(age_seconds: u64, state: State) -> Routes {
+        let states = States::read_before(Duration::from_secs(age_seconds), &[("a", state)]);
+        let routes = &[Route { method: "GET", path: "/v2/as/{id}", domain: "a" }];
+        let territories = &[Territory { segment: "as", domain: "a" }];
+        Routes { routes, territories, states, served: Arc::new([Served::default()]) }
+    }
+
     #[test]
-    fn braces_stand_for_one_segment() {
-        let route = "/v2/property-owners/{id}/properties";
-        assert!(covers(route, "/v2/property-owners/1/properties"));
-        assert!(covers(route, "/v2/property-owners/1/properties/"));
-        assert!(!covers(route, "/v2/property-owners//properties"));
-        assert!(!covers(route, "/v2/property-owners/1"));
-        assert!(!covers(route, "/v2/property-owners/1/properties/2"));
+    fn no_write_goes_out_on_old_knowledge() {
+        let cases = [
+            (0, State::Verified, Method::POST, Side::Legacy),
+            (60, State::Verified, Method::POST, Side::Unsure),
+            (60, State::Following, Method::PUT, Side::Unsure),
+            (60, State::Verified, Method::GET, Side::Legacy),
+            (60, State::Legacy, Method::POST, Side::Legacy),
+            (60, State::CutOver, Method::POST, Side::Here),
+            (60, State::Retired, Method::GET, Side::Here),
+        ];
+        for (age, state, method, expected) in cases {
+            let routes = routes(age, state);
+            let place = routes.place(&method, "/v2/as/1").expect("a place");
+            assert_eq!(routes.side(&method, place), expected, "{method} {state} after {age} s");
+        }
+    }
+
+    #[test]
+    fn a_territory_is_more_than_its_routes() {
+        let routes = routes(0, State::CutOver);
+        let place = |path| routes.place(&Method::POST, path).map(|place| place.domain);
+        for path in ["/v2/as", "/v2/as/1/unknown", "/V2/%41s/1"] {
+            assert_eq!(place(path), Some("a"), "{path}");
+        }
+        for path in ["/v2/ass", "/v1/as", "/as", "/v2", "/"] {
+            assert_eq!(place(path), None, "{path}");
+        }
     }
 }

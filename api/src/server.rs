@@ -1,11 +1,11 @@
 //! One process, one address: routing between the domains and the facade.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
-    http::{HeaderValue, Uri},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -16,11 +16,26 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Error, cursor::Signer, database, domains, facade::Facade, language::Language,
-    reference::LegacyKeys, routes::Routes,
+    Error,
+    cursor::Signer,
+    database, domains,
+    facade::Facade,
+    language::Language,
+    reference::LegacyKeys,
+    routes::{Routes, Side},
 };
 
-const CORRELATION_ID: &str = "x-correlation-id";
+mod connections;
+
+pub(crate) use connections::Peer;
+
+pub(crate) const CORRELATION_ID: &str = "x-correlation-id";
+
+/// Bodies of our own routes are small; those of the facade are streamed and have no limit here.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// `/health/ready` answers within this time, whatever Postgres does.
+const READY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the server needs.
 pub struct Settings {
@@ -82,7 +97,9 @@ pub async fn bind(
 ) -> Result<Bound, Startup> {
     database::check_role(&pool).await.map_err(Startup::Role)?;
     let facade = settings.legacy_http.as_deref().map(Facade::new).transpose()?;
-    let routes = Routes::follow(&pool, domains::ROUTES, stop).await.map_err(Startup::States)?;
+    let routes = Routes::follow(&pool, domains::ROUTES, domains::TERRITORIES, stop)
+        .await
+        .map_err(Startup::States)?;
     let app = App {
         pool,
         signer: Signer::new(&settings.cursor_key),
@@ -105,22 +122,25 @@ impl Bound {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop`; requests under way are finished.
+    /// Serves until `stop`; requests under way are finished, but not waited for without end.
     ///
     /// # Errors
     /// When the socket fails.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
-        let stopped = async move { stop.cancelled().await };
-        axum::serve(self.listener, self.router).with_graceful_shutdown(stopped).await
+        connections::serve(self.listener, self.router, stop).await
     }
 }
 
 fn router(app: App) -> Router {
-    let ours = domains::router().fallback(no_route).method_not_allowed_fallback(no_method);
+    let ours = domains::router()
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let operations = Router::new()
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))
-        .route("/ops/routes.json", get(manifest));
+        .route("/ops/routes.json", get(manifest))
+        .method_not_allowed_fallback(no_method);
     let switch = ours.layer(middleware::from_fn_with_state(app.clone(), hand_over));
     operations
         .merge(Router::new().fallback_service(switch.with_state(app.clone())))
@@ -130,18 +150,16 @@ fn router(app: App) -> Router {
 
 /// Sends a request to whoever serves its domain at this moment.
 async fn hand_over(State(app): State<App>, request: Request, next: Next) -> Response {
-    let domain = app.routes.domain_of(request.uri().path());
-    let here = domain.is_some_and(|domain| app.routes.is_ours(domain));
-    if let Some(domain) = domain {
-        app.routes.count(domain, here);
-    }
-    match &app.facade {
-        Some(facade) if !here => {
-            let language = Language::of(request.headers());
+    let place = app.routes.place(request.method(), request.uri().path());
+    let side = place.map_or(Side::Legacy, |place| app.routes.side(request.method(), place));
+    let language = Language::of(request.headers());
+    match (&app.facade, side) {
+        (_, Side::Here) => next.run(request).await,
+        (_, Side::Unsure) => Error::HandOver.respond(language),
+        (Some(facade), Side::Legacy) => {
             facade.forward(request).await.unwrap_or_else(|error| error.respond(language))
         }
-        None if !here => Error::NoRoute.respond(Language::of(request.headers())),
-        _ => next.run(request).await,
+        (None, Side::Legacy) => Error::NoRoute.respond(language),
     }
 }
 
@@ -154,7 +172,8 @@ async fn correlate(mut request: Request, next: Next) -> Response {
             .unwrap_or_else(|_| HeaderValue::from_static("none"))
     });
     request.headers_mut().insert(CORRELATION_ID, id.clone());
-    let span = tracing::info_span!(
+    // At the level of errors, so that no filter takes the id from their lines.
+    let span = tracing::error_span!(
         "request",
         correlation_id = id.to_str().unwrap_or_default(),
         method = %request.method(),
@@ -172,11 +191,11 @@ fn is_decent(id: &HeaderValue) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
 }
 
-async fn no_route(headers: axum::http::HeaderMap, _uri: Uri) -> Response {
+async fn no_route(headers: HeaderMap) -> Response {
     Error::NoRoute.respond(Language::of(&headers))
 }
 
-async fn no_method(headers: axum::http::HeaderMap) -> Response {
+async fn no_method(headers: HeaderMap) -> Response {
     Error::MethodNotAllowed.respond(Language::of(&headers))
 }
 
@@ -187,15 +206,12 @@ async fn manifest(State(app): State<App>) -> Response {
 /// Ready when Postgres answers; the legacy side is told, and does not make us unready: the
 /// domains that are ours go on without it.
 async fn ready(State(app): State<App>) -> Response {
-    let postgres = sqlx::query("select 1").execute(&app.pool).await.is_ok();
-    let status = if postgres {
-        axum::http::StatusCode::OK
-    } else {
-        axum::http::StatusCode::SERVICE_UNAVAILABLE
+    let asked = tokio::time::timeout(READY_LIMIT, sqlx::query("select 1").execute(&app.pool));
+    let (status, postgres) = match asked.await {
+        Ok(Ok(_)) => (StatusCode::OK, "ok"),
+        Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
     };
-    let body = serde_json::json!({
-        "postgres": if postgres { "ok" } else { "down" },
-        "legacy": if app.facade.is_some() { "configured" } else { "none" },
-    });
-    (status, Json(body)).into_response()
+    let legacy = if app.facade.is_some() { "configured" } else { "none" };
+    (status, Json(serde_json::json!({ "postgres": postgres, "legacy": legacy }))).into_response()
 }

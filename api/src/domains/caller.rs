@@ -1,0 +1,91 @@
+//! What every handler begins with: who asks, in which language, for which page or row.
+
+use axum::{
+    extract::{FromRequestParts, Path, Query},
+    http::{HeaderMap, Method, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{Error, identity::Token, language::Language, page, reference, server::App};
+
+/// A request that shows a session token. Whether the session lives is asked in the transaction.
+pub(super) struct Caller {
+    pub(super) app: App,
+    pub(super) token: Token,
+    pub(super) language: Language,
+}
+
+/// An error that already knows its language.
+pub(super) struct Failure(pub(super) Error, pub(super) Language);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.respond(self.1)
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let language = Language::of(&parts.headers);
+        let token = Token::of(&parts.headers).map_err(|error| Failure(error, language))?;
+        if is_forged(&parts.method, &parts.headers) {
+            return Err(Failure(Error::Forbidden, language));
+        }
+        Ok(Self { app: app.clone(), token, language })
+    }
+}
+
+/// A write that a browser sends from another site with the session's cookie, which it adds by
+/// itself. (Our bodies are JSON, so such a request would also need a preflight, which nobody
+/// answers here.)
+fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    !method.is_safe()
+        && !headers.contains_key(header::AUTHORIZATION)
+        && matches!(site, Some("cross-site" | "same-site"))
+}
+
+/// The id in the path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Id(pub(super) Uuid);
+
+impl FromRequestParts<App> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let text = Path::<String>::from_request_parts(parts, app).await;
+        // axum's own words about a path that does not decode are not in our envelope.
+        let text = text.map_or_else(|_| String::new(), |Path(text)| text);
+        let language = Language::of(&parts.headers);
+        reference::parse_id(&text).map(Self).map_err(|error| Failure(error, language))
+    }
+}
+
+/// `?limit=…&cursor=…&legacy=…` of a list.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(flatten)]
+    pub(super) page: page::Query,
+    /// The row's old key, as in old links.
+    pub(super) legacy: Option<String>,
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let language = Language::of(&parts.headers);
+        let wrong = |field, reason: String| Failure(Error::Validation { field, reason }, language);
+        let asked = Query::<Self>::from_request_parts(parts, app).await;
+        let Query(asked) = asked.map_err(|rejection| wrong("query", rejection.body_text()))?;
+        if asked.legacy.is_some() && !asked.page.is_empty() {
+            let reason = "names one row; leave limit and cursor out".to_owned();
+            return Err(wrong("legacy", reason));
+        }
+        Ok(asked)
+    }
+}

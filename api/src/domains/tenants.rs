@@ -1,0 +1,46 @@
+//! `/v2/tenants`.
+
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::{
+    caller::{Asked, Caller, Failure, Id},
+    record::record,
+    view::View,
+};
+use crate::money::MinorUnits;
+
+record! {
+    /// A tenant.
+    Tenant {
+        id: Uuid,
+        name: Option<String>,
+        register_no: Option<String>,
+        phone: Option<String>,
+        email: Option<String>,
+        kind: Option<String>,
+        created_on: Option<String>,
+        credit_limit: Option<MinorUnits>,
+        vat_payer: Option<bool>,
+        version: i32,
+    }
+}
+
+const TENANTS: View = View {
+    entity: "tenants",
+    columns: "id, name, register_no, phone, email, kind, credit_limit, vat_payer, version, \
+              to_char(created_on at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as created_on",
+    long: None,
+    soft_delete: true,
+    own: "select tenant_id from access.own_tenants",
+};
+
+/// A page of them.
+pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
+    caller.list::<Tenant>(asked, &TENANTS, None).await
+}
+
+/// One of them.
+pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
+    caller.row::<Tenant>(id, &TENANTS).await
+}

@@ -1,0 +1,13 @@
+//! The API on a real Postgres.
+#[cfg(test)]
+mod client;
+mod errors;
+mod facade;
+mod lab;
+mod pages;
+mod roles;
+mod server;
+mod storm;
+mod switch;
+mod visibility;
+mod writes;
