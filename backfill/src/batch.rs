@@ -2,11 +2,13 @@
 
 use legacy::LegacyRow;
 use mapping::{
-    plan::{Context, ObjectTypes, Outcome, Rejection, SourceChange, SourceOp, TablePlan},
+    plan::{
+        Context, ObjectTypes, Outcome, Rejection, SourceChange, SourceOp, TablePlan, TableRole,
+    },
     position::{Lsn, Position},
 };
 use target::{
-    batch::{Batch, Checkpoint, ChunkProgress, QuarantineEntry, SourceRow, Sources},
+    batch::{Batch, Checkpoint, ChunkProgress, LeftOut, QuarantineEntry, SourceRow, Sources},
     chunk::ChunkClaim,
 };
 
@@ -121,9 +123,20 @@ impl OpenBatch {
                 self.batch.tables.push(table.id);
                 self.sources.push(row);
             }
-            Outcome::Ignored(rule) => *counts.ignored.entry(rule.to_string()).or_default() += 1,
+            Outcome::Ignored(rule) => {
+                *counts.ignored.entry(rule.to_string()).or_default() += 1;
+                self.leave_out(mapper, &row);
+            }
             Outcome::Rejected(rejection) => self.put_aside(mapper, &row, *rejection),
         }
+    }
+
+    /// Only a table that feeds several entities can have an entry whose entity is not known.
+    fn leave_out(&mut self, mapper: &Mapper<'_>, row: &LegacyRow) {
+        let feeds = matches!(&mapper.table.role, TableRole::Entities(all) if all.len() > 1);
+        let key = feeds.then(|| mapper.table.canonical_key(row)).flatten();
+        let (table, position) = (mapper.table.id, mapper.position);
+        self.batch.left_out.extend(key.map(|key| LeftOut { table, key, position }));
     }
 
     fn put_aside(&mut self, mapper: &Mapper<'_>, row: &LegacyRow, rejection: Rejection) {
@@ -140,6 +153,7 @@ impl OpenBatch {
             payload,
             payload_key: None,
             source: None,
+            whole: true,
         });
     }
 

@@ -228,9 +228,13 @@ impl Flow<'_> {
         rows >= settings.batch_rows_max || self.open.bytes() >= settings.batch_bytes_max
     }
 
-    /// Sends the open batch off, after the one before it has landed.
+    /// Sends the open batch off, after the one before it has landed. Its keys get their ids
+    /// while that one is still under way.
     async fn launch(&mut self, end: End) -> Result<(), Error> {
-        self.land().await?;
+        if !self.open.can_end_here() {
+            // It will tell the last committed key as its own.
+            self.land().await?;
+        }
         let open = mem::take(&mut self.open);
         let rows = open.rows();
         let batch = open.close(&self.mapper.form, self.claim, end);
@@ -239,7 +243,13 @@ impl Flow<'_> {
             Checkpoint::None | Checkpoint::Offsets { .. } => None,
         };
         let target = Arc::clone(&self.shared.target);
-        let applying = tokio::spawn(async move { target.apply(batch).await });
+        let preparing = tokio::spawn(async move { target.prepare_keys(batch).await });
+        let preparing = AbortOnDropHandle::new(preparing);
+        self.land().await?;
+        let prepared = preparing.await.map_err(|_| Error::Task)?;
+        let prepared = prepared.map_err(Error::writing(self.mapper.table))?;
+        let target = Arc::clone(&self.shared.target);
+        let applying = tokio::spawn(async move { target.apply_prepared(prepared).await });
         let applying = AbortOnDropHandle::new(applying);
         self.flight = Some(Flight { applying, rows, last_key });
         Ok(())

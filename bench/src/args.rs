@@ -29,6 +29,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) tls: bool,
 
+    /// Use the Postgres that is installed (built for speed) instead of the embedded one (built
+    /// for size)
+    #[arg(long)]
+    pub(crate) system_postgres: bool,
+
     /// Partitions of the contract topic
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub(crate) partitions: i32,

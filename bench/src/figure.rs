@@ -28,12 +28,7 @@ impl Figure {
         Self { group, name, unit, rates, limits, floor: None, cost: None }
     }
 
-    /// With one run's rate; call it again for the next run. The last run's cost is kept.
-    pub(crate) fn run(mut self, rate: f64, cost: Cost) -> Self {
-        self.add(rate, cost);
-        self
-    }
-
+    /// One run's rate. The last run's cost is kept.
     pub(crate) fn add(&mut self, rate: f64, cost: Cost) {
         self.rates.push(rate);
         self.cost = Some(cost);
@@ -72,7 +67,10 @@ impl Figure {
         for (name, limit) in &self.limits {
             let limit_text = format!("{} /s", thousands(*limit));
             let ratio = self.rate() / limit;
-            text.push_str(&format!("\n{:<10}   limit: {name:<43} {limit_text:>20}   ratio {ratio:.2}", ""));
+            text.push_str(&format!(
+                "\n{:<10}   limit: {name:<43} {limit_text:>20}   ratio {ratio:.2}",
+                ""
+            ));
         }
         if let Some(cost) = &self.cost {
             text.push_str(&format!("\n{:<10}   {}", "", cost.text()));
@@ -82,9 +80,9 @@ impl Figure {
 
     /// For programs.
     pub(crate) fn json(&self) -> Value {
-        let limits = self.limits.iter().map(|(name, rate)| {
-            json!({ "name": name, "per_second": rate, "ratio": self.rate() / rate })
-        });
+        let limits = self.limits.iter().map(
+            |(name, rate)| json!({ "name": name, "per_second": rate, "ratio": self.rate() / rate }),
+        );
         json!({
             "group": self.group,
             "name": self.name,

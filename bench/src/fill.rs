@@ -33,12 +33,7 @@ const SUBJECTS: [Subject; 2] = [
         row: |number| data::contract(number, 1),
         floor: Some(FLOOR),
     },
-    Subject {
-        table: "InvoiceLine",
-        entity: "invoice_lines",
-        row: data::invoice_line,
-        floor: None,
-    },
+    Subject { table: "InvoiceLine", entity: "invoice_lines", row: data::invoice_line, floor: None },
 ];
 
 pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Figure>> {
@@ -46,7 +41,7 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
     for subject in &SUBJECTS {
         let rows = args.rows();
         let side = LegacySide::start(place, subject.table, (0..rows).map(subject.row)).await?;
-        for readers in [1, 4] {
+        for readers in [1, 2, 4] {
             figures.extend(one(place, args, subject, (&side, readers)).await?);
         }
         side.stop().await;
@@ -125,6 +120,9 @@ pub(crate) async fn fill(
     .await?;
     let applied: u64 = report.tables.iter().map(|table| table.counts.applied).sum();
     let rest = report.rows_read() - applied;
-    ensure!(report.is_complete() && applied == rows, "{applied} rows of {rows} applied, {rest} not");
+    ensure!(
+        report.is_complete() && applied == rows,
+        "{applied} rows of {rows} applied, {rest} not"
+    );
     Ok(())
 }

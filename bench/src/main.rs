@@ -60,7 +60,7 @@ fn threads(name: &'static str, count: usize) -> anyhow::Result<Runtime> {
 }
 
 async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<Vec<Figure>> {
-    let place = Place::start(legacy.handle().clone(), args.tls).await?;
+    let place = Place::start(legacy.handle().clone(), args).await?;
     let mut talk = Talk { json: args.json, figures: Vec::new() };
     talk.say(&format!(
         "{} rows, {} run(s), {cores} cores shared by everything, Postgres {} with synchronous \

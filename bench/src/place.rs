@@ -14,7 +14,7 @@ use legacy::{KeyRange, Session};
 use mapping::plan::{Plan, TablePlan};
 use sandbox::{
     legacy::{Database, Values},
-    postgres::{Options, Postgres, SUPERUSER},
+    postgres::{Binaries, Options, Postgres, SUPERUSER},
     tds,
 };
 use secrecy::SecretString;
@@ -23,6 +23,7 @@ use target::{ProductMigration, Role, Target};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
+    args::Args,
     cost::{Cost, Meter, Stat},
     figure::{median, per_second},
 };
@@ -54,8 +55,9 @@ pub(crate) struct Spot {
 }
 
 impl Place {
-    pub(crate) async fn start(legacy_threads: Handle, tls: bool) -> anyhow::Result<Self> {
-        let options = Options { durable: true, ..Options::default() };
+    pub(crate) async fn start(legacy_threads: Handle, args: &Args) -> anyhow::Result<Self> {
+        let binaries = if args.system_postgres { Binaries::System } else { Binaries::Any };
+        let options = Options { durable: true, binaries, ..Options::default() };
         let postgres = Postgres::start(&options).await?;
         postgres.create_database(TEMPLATE).await?;
         let product: Vec<ProductMigration> = spacehub::migrations()
@@ -76,7 +78,14 @@ impl Place {
         let plan = Plan::compile(&spacehub::mappings(), &spacehub::catalog()?)
             .map_err(|mistakes| anyhow::anyhow!("the mapping has {} mistakes", mistakes.len()))?;
         let databases = AtomicU32::new(0);
-        Ok(Self { postgres, postmaster, plan: Arc::new(plan), databases, legacy_threads, tls })
+        Ok(Self {
+            postgres,
+            postmaster,
+            plan: Arc::new(plan),
+            databases,
+            legacy_threads,
+            tls: args.tls,
+        })
     }
 
     /// The server's own words for what it is.
@@ -249,7 +258,8 @@ impl Spot {
                 sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *connection).await?;
             }
             let began = Instant::now();
-            let mut copy = connection.copy_in_raw("copy limit_of from stdin (format binary)").await?;
+            let mut copy =
+                connection.copy_in_raw("copy limit_of from stdin (format binary)").await?;
             for chunk in bytes.chunks(1 << 20) {
                 copy.send(chunk).await?;
             }

@@ -40,6 +40,8 @@ async fn one(place: &Place, args: &Args, log: Arc<Log>) -> anyhow::Result<Vec<Fi
     let mut fed = Figure::new("apply", name("messages from memory"), "events").floor(FLOOR);
     let mut consumed = Figure::new("apply", name("through the broker"), "events").floor(FLOOR);
     let mut raw = Vec::new();
+    let published = Arc::clone(&log);
+    let room = tokio::task::spawn_blocking(move || broker::room(&published)).await??;
     let mut copied = 0.0;
     for run in 0..args.runs() {
         let (rate, cost) = feed::decode(place, &log)?;
@@ -53,11 +55,11 @@ async fn one(place: &Place, args: &Args, log: Arc<Log>) -> anyhow::Result<Vec<Fi
         }
         place.leave(spot).await?;
         let spot = place.spot().await?;
-        let (rate, cost) = broker::apply(place, &spot, &log).await?;
+        let (rate, cost) = broker::apply(place, &spot, (&log, room)).await?;
         consumed.add(rate, cost);
         check(&spot, &log).await?;
         place.leave(spot).await?;
-        raw.push(broker::consume(place, &log).await?.0);
+        raw.push(broker::consume(place, (&log, room)).await?.0);
     }
     let bytes = log.bytes() / log.events().max(1);
     let copy = |figure: Figure| figure.limit("COPY BINARY of the final rows", copied);

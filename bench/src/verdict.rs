@@ -12,8 +12,9 @@ use reconcile::{Selection, Settings, Source, Verdict, Watch};
 use crate::{
     args::Args,
     cost::Cost,
-    data, fill,
+    data,
     figure::{Figure, median},
+    fill,
     place::{LegacySide, Place, Spot},
 };
 

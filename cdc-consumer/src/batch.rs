@@ -4,9 +4,12 @@
 //! accounted for by its offset; a [`target::Batch`] comes out, with the steps of all partitions
 //! that it touches. What can't be mapped goes into the batch's quarantine, whole.
 
+mod aside;
+mod kept;
 mod mask;
 pub(crate) mod offsets;
 mod table;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,23 +19,25 @@ use std::{
 use mapping::{
     catalog::LegacyTable,
     plan::{Context, ObjectTypes, Outcome, Plan, TablePlan, TableRole},
-    position::{Lsn, Position},
+    position::Lsn,
 };
 use target::{
-    Batch, Checkpoint, QuarantineEntry,
-    batch::{Fence, ReadCounts},
+    Batch, Checkpoint,
+    batch::{Fence, LeftOut, ReadCounts},
 };
 
 use crate::{
-    decode::{Decoder, Event, Foreign, Message},
+    decode::{Decoder, Event, Message},
     error::Error,
     settings::{DriftPolicy, Settings},
     status::{Drift, MessageCounts},
 };
 
+use kept::Kept;
 pub use offsets::Owned;
 use offsets::{Arrival, Offsets};
 use table::{Change, Tables, Trouble};
+use waiting::Waiting;
 
 /// Names of tables that no mapping file names, kept at most.
 const UNMAPPED_MAX: usize = 1_000;
@@ -86,6 +91,8 @@ struct Open {
     batch: Batch,
     /// By table index.
     read: Vec<ReadCounts>,
+    kept: Kept,
+    waiting: Vec<Waiting>,
     rows: usize,
     bytes: usize,
 }
@@ -127,7 +134,7 @@ impl Batcher {
             routes: HashMap::new(),
             object_types,
             offsets: Offsets::default(),
-            open: Open::new(&plan),
+            open: Open::new(&plan, &settings.modes.placeholder),
             marker_lsn: None,
             last_lsn: None,
             seen: Seen::default(),
@@ -139,7 +146,7 @@ impl Batcher {
     /// it comes again to whoever owns them.
     pub fn assign(&mut self, owned: Vec<Owned>) {
         self.offsets.assign(owned);
-        self.open = Open::new(&self.plan);
+        self.open = Open::new(&self.plan, &self.placeholder);
         self.marker_lsn = None;
         self.last_lsn = None;
     }
@@ -179,6 +186,20 @@ impl Batcher {
         self.open.batch.fences.push(fence);
     }
 
+    /// Whether rows of the open batch wait for the name of their type.
+    #[must_use]
+    pub fn has_unknown_types(&self) -> bool {
+        !self.open.waiting.is_empty()
+    }
+
+    /// Takes over type names that Postgres has by now.
+    pub fn learn(&mut self, object_types: ObjectTypes) {
+        // Those of the open batch are newer than what Postgres has.
+        let newer = self.open.batch.object_types.iter().cloned();
+        self.object_types.extend(object_types);
+        self.object_types.extend(newer);
+    }
+
     /// Counts since the start.
     #[must_use]
     pub fn seen(&self) -> &Seen {
@@ -196,13 +217,16 @@ impl Batcher {
         if self.is_empty() {
             return None;
         }
-        let open = std::mem::replace(&mut self.open, Open::new(&self.plan));
+        self.settle_waiting();
+        let next = Open::new(&self.plan, &self.placeholder);
+        let open = std::mem::replace(&mut self.open, next);
         let advances = self.offsets.advance();
         let mut batch = open.batch;
         batch.read = (self.plan.tables.iter().zip(open.read))
             .filter(|(_, counts)| counts.read > 0)
             .map(|(table, counts)| (table.id, counts))
             .collect();
+        batch.sources = Some(Box::new(open.kept));
         batch.checkpoint = Checkpoint::Offsets { group: self.group.clone(), advances };
         Some(batch)
     }
@@ -283,7 +307,6 @@ impl Batcher {
             count(&mut counts.ignored, "ignored-table");
             return Ok(());
         }
-        let sequence = u32::try_from(self.open.batch.tables.len()).unwrap_or(u32::MAX);
         let change = self.tables.read(incoming, event, table, &mut self.decoder);
         self.note_drift(table, &change);
         if table.role == TableRole::ObjectTypes && change.trouble.is_none() {
@@ -303,11 +326,37 @@ impl Batcher {
             self.open.batch.quarantine.push(entry);
             return Ok(());
         }
+        self.map_change(incoming, table, change, (now_us, false));
+        Ok(())
+    }
+
+    /// Maps a change. One of unknown type waits for its batch's end, unless it `has_waited`.
+    fn map_change(
+        &mut self,
+        incoming: &Incoming<'_>,
+        table: &TablePlan,
+        change: Change<'_>,
+        (now_us, has_waited): (i64, bool),
+    ) {
+        let sequence = u32::try_from(self.open.batch.tables.len()).unwrap_or(u32::MAX);
         let context = Context { object_types: &self.object_types, seen_at_us: now_us };
         let mapped = table.map(&change.source(sequence), &context, &mut self.open.batch.rows);
         match mapped {
-            Outcome::Mapped(_) => self.open.batch.tables.push(table.id),
-            Outcome::Ignored(rule) => count(&mut self.open.counts(table).ignored, &rule),
+            Outcome::Mapped(_) => {
+                self.open.batch.tables.push(table.id);
+                self.open.kept.push(incoming, table.id);
+            }
+            Outcome::Ignored(rule) => {
+                count(&mut self.open.counts(table).ignored, &rule);
+                let feeds = matches!(&table.role, TableRole::Entities(all) if all.len() > 1);
+                let key = feeds.then(|| table.canonical_key(&change.values)).flatten();
+                let position = change.position;
+                let left_out = key.map(|key| LeftOut { table: table.id, key, position });
+                self.open.batch.left_out.extend(left_out);
+            }
+            Outcome::Rejected(rejection) if rejection.rule == "type.unknown" && !has_waited => {
+                self.open.waiting.push(Waiting::new(incoming, now_us));
+            }
             Outcome::Rejected(rejection) => {
                 let mut entry = self.entry(incoming, table, &change);
                 entry.entity = rejection.entity;
@@ -319,54 +368,23 @@ impl Batcher {
             }
         }
         self.tables.recycle(change.values);
-        Ok(())
     }
 
-    /// A quarantine entry for a change that was read, as far as it could be.
-    fn entry(
-        &self,
-        incoming: &Incoming<'_>,
-        table: &TablePlan,
-        change: &Change<'_>,
-    ) -> QuarantineEntry {
-        let secret = table.sensitive_columns();
-        let trouble = change.trouble.as_ref();
-        QuarantineEntry {
-            table: Some(table.id),
-            key: table.canonical_key(&change.values),
-            position: change.position,
-            rule: trouble.map(|trouble| trouble.fault.rule).unwrap_or_default().into(),
-            column: trouble.map(|trouble| trouble.column.clone()).unwrap_or_default(),
-            detail: trouble.map(|trouble| trouble.fault.detail.clone()).unwrap_or_default(),
-            ..stored(incoming, secret, &self.placeholder)
-        }
-    }
-
-    fn push_foreign(&mut self, incoming: &Incoming<'_>, foreign: Foreign) {
-        // The topic's table, where an event told it before. Without one nobody knows which
-        // columns are secret, so the first sensitive table's rule would be a guess: all are.
+    /// Maps what has waited for its type, for the last time.
+    fn settle_waiting(&mut self) {
         let plan = Arc::clone(&self.plan);
-        let memo = self.routes.get(incoming.topic);
-        let table = memo.and_then(|memo| match memo.route {
-            Route::Table(index) => plan.tables.get(index),
-            Route::Marker | Route::Unmapped => None,
-        });
-        let secret: Vec<String> = match table {
-            Some(table) => table.sensitive_columns().to_vec(),
-            None => {
-                plan.tables.iter().flat_map(|t| t.sensitive_columns().iter().cloned()).collect()
-            }
-        };
-        if let Some(table) = table {
-            self.open.rows += 1;
-            self.open.counts(table).read += 1;
+        for waiting in std::mem::take(&mut self.open.waiting) {
+            let incoming = waiting.incoming();
+            // It was decoded before, so it is an event of a table.
+            let Ok(Message::Data(event)) = self.decoder.decode(incoming.topic, incoming.value)
+            else {
+                continue;
+            };
+            let Route::Table(index) = self.route(incoming.topic, &event) else { continue };
+            let Some(table) = plan.tables.get(index) else { continue };
+            let change = self.tables.read(&incoming, &event, table, &mut self.decoder);
+            self.map_change(&incoming, table, change, (waiting.now_us, true));
         }
-        self.open.batch.quarantine.push(QuarantineEntry {
-            table: table.map(|table| table.id),
-            rule: foreign.rule.into(),
-            detail: foreign.detail,
-            ..stored(incoming, &secret, &self.placeholder)
-        });
     }
 
     fn route(&mut self, topic: &str, event: &Event<'_>) -> Route {
@@ -427,8 +445,9 @@ impl Batcher {
 }
 
 impl Open {
-    fn new(plan: &Plan) -> Self {
-        Self { read: vec![ReadCounts::default(); plan.tables.len()], ..Self::default() }
+    fn new(plan: &Arc<Plan>, placeholder: &str) -> Self {
+        let read = vec![ReadCounts::default(); plan.tables.len()];
+        Self { read, kept: Kept::new(plan, placeholder), ..Self::default() }
     }
 
     fn counts(&mut self, table: &TablePlan) -> &mut ReadCounts {
@@ -447,23 +466,6 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
         None => {
             counts.insert(name.into(), 1);
         }
-    }
-}
-
-/// The message itself, as it goes to quarantine.
-fn stored(incoming: &Incoming<'_>, secret: &[String], placeholder: &str) -> QuarantineEntry {
-    let value = incoming.value.unwrap_or_default();
-    QuarantineEntry {
-        table: None,
-        entity: None,
-        key: None,
-        position: Position::ZERO,
-        rule: String::new(),
-        column: String::new(),
-        detail: String::new(),
-        payload: mask::mask(value, secret, placeholder).into_owned(),
-        payload_key: incoming.key.map(<[u8]>::to_vec),
-        source: Some((incoming.topic.into(), incoming.partition, incoming.offset)),
     }
 }
 

@@ -68,7 +68,13 @@ pub async fn run(
     let client = Arc::new(client);
     let topics = Topics::new(&shared.settings, &plan);
     let (batches, waiting) = mpsc::channel(shared.settings.batches_waiting_max.max(1));
-    let reader = Reader::new(Arc::clone(&shared), Arc::clone(&client), topics, batcher, batches);
+    let reader = Reader::new(
+        Arc::clone(&shared),
+        Arc::clone(&client),
+        (topics, batcher),
+        batches,
+        Arc::clone(&target),
+    );
     let reading = tokio::task::spawn_blocking(move || reader.run());
     let writer =
         Writer { shared: Arc::clone(&shared), target, client: Arc::clone(&client), proven: false };

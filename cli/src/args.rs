@@ -7,7 +7,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 /// Moves a SQL Server (XPO/XAF) application to Postgres one domain at a time, while both run.
 ///
 /// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
-/// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal.
+/// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal (but
+/// `consume` and `serve`, which run until one, end with 0).
 #[derive(Debug, Parser)]
 #[command(name = "ficus", version, propagate_version = true)]
 pub(crate) struct Args {
@@ -47,6 +48,17 @@ impl Args {
         ]
         .into_iter()
         .filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
+/// The global flag that sets a key.
+pub(crate) fn flag(key: &str) -> Option<&'static str> {
+    match key {
+        "legacy.url" => Some("--legacy"),
+        "kafka.bootstrap" => Some("--kafka"),
+        "target.url" => Some("--target"),
+        "log.level" => Some("--log"),
+        _ => None,
     }
 }
 
@@ -114,7 +126,7 @@ pub(crate) struct BackfillArgs {
     /// Domains or entities; all when none is named
     pub(crate) names: Vec<String>,
     /// Parallel readers of the legacy server
-    #[arg(long)]
+    #[arg(long, value_name = "READERS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: Option<u16>,
     /// Copy the named ones again from the start, while the stream runs
     #[arg(long)]
@@ -162,7 +174,7 @@ pub(crate) enum DomainCommand {
         /// The domain
         domain: String,
         /// A red gate's entry to accept, by its name; may be repeated
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", requires = "reason")]
         waive: Vec<String>,
         /// Why the waived entries are acceptable (audited)
         #[arg(long, requires = "waive")]
@@ -181,7 +193,7 @@ pub(crate) enum QuarantineCommand {
     /// Open entries
     List {
         /// At most this many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
     },
     /// One entry, whole
@@ -230,6 +242,31 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    /// Every help text in one file, so that a change of the command line is seen.
+    #[test]
+    fn the_help_is_as_agreed() {
+        let mut texts = String::new();
+        collect_help(Args::command().term_width(100), "ficus", &mut texts);
+        insta::assert_snapshot!(texts);
+    }
+
+    fn collect_help(mut command: clap::Command, name: &str, texts: &mut String) {
+        command = command.bin_name(name);
+        texts.push_str(&format!("$ {name} --help\n{}\n", command.render_long_help()));
+        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+            let name = format!("{name} {}", child.get_name());
+            collect_help(child.clone().term_width(100), &name, texts);
+        }
+    }
+
+    #[test]
+    fn a_waiver_needs_its_reason_and_the_reason_its_waiver() {
+        for line in [["--waive", "seal"], ["--reason", "known"]] {
+            let words = ["ficus", "domain", "cutover", "contracts"].into_iter().chain(line);
+            assert!(Args::try_parse_from(words).is_err(), "{line:?}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

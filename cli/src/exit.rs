@@ -52,14 +52,44 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError { message: message.into() }.into()
 }
 
-/// The code of an error.
+/// The code of an error: what the user wrote is told apart from what went wrong.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
-    if error.downcast_ref::<UsageError>().is_some() { Exit::Usage } else { Exit::Error }
+    for cause in error.chain() {
+        if is_usage(cause) {
+            return Exit::Usage;
+        }
+        if let Some(reconcile::Error::Cancelled) = cause.downcast_ref() {
+            return Exit::Interrupted;
+        }
+    }
+    Exit::Error
+}
+
+fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<UsageError>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(legacy::Error::Url { .. } | legacy::Error::PlainText { .. })
+        )
+        || matches!(cause.downcast_ref(), Some(target::Error::Settings { .. }))
+        || matches!(cause.downcast_ref(), Some(cdc_consumer::Error::Settings { .. }))
+        || matches!(cause.downcast_ref(), Some(backfill::Error::Unknown { .. }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_user_wrote_is_usage_wherever_it_is_found() {
+        let url = legacy::Error::Url { reason: "no".to_owned() };
+        assert_eq!(of(&anyhow::Error::from(url).context("connecting")), Exit::Usage);
+        let why = "no".to_owned();
+        let setting = target::Error::Settings { setting: "target.url", why };
+        assert_eq!(of(&setting.into()), Exit::Usage);
+        assert_eq!(of(&reconcile::Error::Cancelled.into()), Exit::Interrupted);
+        assert_eq!(of(&anyhow::anyhow!("the disk is on fire")), Exit::Error);
+    }
 
     #[test]
     fn codes_are_stable() {

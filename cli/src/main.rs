@@ -16,7 +16,10 @@ use clap::Parser;
 use crate::{args::Args, exit::Exit, settings::Settings};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return out::clap(&answer).into(),
+    };
     let exit = match start(&args) {
         Ok(exit) => exit,
         Err(error) => {

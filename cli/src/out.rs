@@ -1,21 +1,39 @@
 //! The only place that prints. Results go to standard output, everything about the run to
 //! standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::exit::Exit;
+
+/// Set when the reader of standard output has gone.
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// A result line.
 pub(crate) fn line(text: impl AsRef<str>) {
     // A closed pipe (`ficus … | head`) is the reader's wish, not an error.
-    let mut stdout = std::io::stdout().lock();
-    if writeln!(stdout, "{}", text.as_ref()).is_err() {
-        tracing::debug!("standard output is closed");
+    if writeln!(std::io::stdout().lock(), "{}", text.as_ref()).is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
     }
 }
 
-/// A line about the run.
+/// Whether nobody reads standard output any more: a command that only prints can end.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+/// A line about the run. Nobody can be told that standard error is closed.
 pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    drop(writeln!(std::io::stderr().lock(), "{}", text.as_ref()));
+}
+
+/// What clap answers instead of a command: a help text, the version, or what is wrong with the
+/// command line. (Its own code for that, 2, is the code of an undecided verdict here.)
+pub(crate) fn clap(answer: &clap::Error) -> Exit {
+    drop(answer.print()); // a closed pipe, as above
+    if answer.use_stderr() { Exit::Usage } else { Exit::Success }
 }
 
 /// The sentence of a failure: what, where, why, and the hint where there is one.
@@ -34,9 +52,9 @@ pub(crate) fn failure(error: &anyhow::Error) {
         message.push_str(&text);
         last = text;
     }
-    eprintln!("ficus: {message}");
+    note(format!("ficus: {message}"));
     if let Some(hint) = hint(error) {
-        eprintln!("  {hint}");
+        note(format!("  {hint}"));
     }
 }
 
@@ -62,13 +80,29 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<sandbox::postgres::Error>() {
             return of(&error.hint());
         }
-        cause.downcast_ref::<sandbox::kafka::Error>().and_then(|error| of(&error.hint()))
+        if let Some(error) = cause.downcast_ref::<sandbox::kafka::Error>() {
+            return of(&error.hint());
+        }
+        match cause.downcast_ref::<api::server::Startup>()? {
+            api::server::Startup::Listen { .. } => {
+                of(&"choose another address with --listen (port 0 takes a free one)")
+            }
+            api::server::Startup::States(_) => {
+                of(&"run `ficus migrate`, if this database was not migrated yet")
+            }
+            _ => None,
+        }
     })
 }
 
 /// Whether a person watches standard error.
 pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Whether standard error may be colored: a terminal, and no `NO_COLOR` (<https://no-color.org>).
+pub(crate) fn is_colored() -> bool {
+    is_watched() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A table of text, columns aligned; columns of numbers to the right.
@@ -113,7 +147,7 @@ pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,15 +1,15 @@
 //! The parts that commands are made of, built from the settings.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use mapping::{catalog::Catalog, file::MappingFile, plan::Plan};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use target::{Role, Target};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    exit::{UsageError, usage},
+    exit::{Exit, UsageError, usage},
     settings::Settings,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn mapping_files(settings: &Settings) -> anyhow::Result<Vec<MappingFi
     if folder == EMBEDDED {
         return Ok(spacehub::mappings());
     }
-    let paths = files(Path::new(&folder), "toml")?;
+    let paths = files("product.mappings", &folder, "toml")?;
     if paths.is_empty() {
         return Err(usage(format!(
             "product.mappings: there is no mapping file (*.toml) in {folder}"
@@ -58,12 +58,22 @@ pub(crate) fn migrations(settings: &Settings) -> anyhow::Result<Vec<target::Prod
             .map_err(|error| usage(format!("can't read {}: {error}", path.display())))?;
         Ok(target::ProductMigration { version, name: name.to_owned(), sql })
     };
-    files(Path::new(&folder), "sql")?.into_iter().map(read).collect()
+    let paths = files("product.migrations", &folder, "sql")?;
+    if paths.is_empty() {
+        return Err(usage(format!(
+            "product.migrations: there is no migration (NNNN_what.sql) in {folder}"
+        )));
+    }
+    paths.into_iter().map(read).collect()
 }
 
-fn files(folder: &Path, extension: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| usage(format!("can't read the folder {}: {error}", folder.display())))?;
+fn files(key: &str, folder: &str, extension: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        usage(format!(
+            "can't read the folder {folder}: {error}; set `{key}` to the folder of your product \
+             (a relative one begins where ficus is started)"
+        ))
+    })?;
     let mut paths: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == extension))
@@ -135,6 +145,16 @@ pub(crate) fn postgres(settings: &Settings, role: Role) -> anyhow::Result<target
         Some(url) => (url, false),
         None => (SecretString::from(settings.needed("target.url")?), true),
     };
+    // The driver takes any scheme for its own, and would look for the server at port 5432.
+    let is_postgres = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.expose_secret().starts_with(scheme));
+    if !is_postgres {
+        let key = if set_role { "target.url" } else { key };
+        return Err(usage(format!(
+            "`{key}` is no address of Postgres; write it as postgres://user@host:5432/database"
+        )));
+    }
     Ok(target::Settings { url, role, set_role, max_connections: 16 })
 }
 
@@ -179,6 +199,14 @@ pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         token.cancel();
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        end_at_once();
     });
     Ok(stop)
+}
+
+/// What a sandbox leaves behind then, its janitor clears away.
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for destructors")]
+fn end_at_once() {
+    std::process::exit(i32::from(Exit::Interrupted.code()));
 }

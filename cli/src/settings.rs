@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 pub(crate) use self::keys::{KEYS, Key, Kind};
 use self::layers::Layers;
+pub(crate) use self::layers::environment_name;
 use crate::args::Args;
 
 /// Where a value came from.
@@ -89,8 +90,9 @@ impl Settings {
     pub(crate) fn needed(&self, key: &str) -> anyhow::Result<String> {
         self.text(key).ok_or_else(|| {
             crate::exit::usage(format!(
-                "`{key}` is not set; put it into ficus.toml or into the environment as {}",
-                layers::environment_name(key)
+                "`{key}` is not set; put it into ficus.toml or into the environment as {}{}",
+                layers::environment_name(key),
+                crate::args::flag(key).map_or(String::new(), |flag| format!(", or say {flag}"))
             ))
         })
     }

@@ -11,9 +11,9 @@ use crate::{
 
 mod compiled;
 mod map;
-mod text_key;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text_key;
 mod writer;
 
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};

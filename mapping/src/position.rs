@@ -103,6 +103,21 @@ impl Position {
         Self::streamed(low_watermark, u64::MAX)
     }
 
+    /// Whether this is the position of a row that was read from the table, with or without CDC.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.order() == u64::MAX || *self == Self::ZERO
+    }
+
+    /// Whether a write at this position takes the place of one at `other`: it is newer, or both
+    /// are reads that no captured change separates. Then the one that is written later is the
+    /// fresher, and a copy that is made again (with a better mapping, or without CDC at all)
+    /// must not be a no-op.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        self > other || (self == other && self.is_read())
+    }
+
     /// From stored bytes; `None` when the length is not 18.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
@@ -169,6 +184,16 @@ mod tests {
             prop_assert_eq!(Position::streamed(a, order).lsn(), a);
             prop_assert_eq!(Position::streamed(a, order).order(), order);
         }
+    }
+
+    #[test]
+    fn of_two_reads_at_one_position_the_later_one_counts() {
+        let read = Position::read_after(Lsn::from_bytes([7; 10]));
+        let streamed = Position::streamed(Lsn::from_bytes([7; 10]), 3);
+        assert!(read.replaces(&read) && Position::ZERO.replaces(&Position::ZERO));
+        assert!(!streamed.replaces(&streamed) && !streamed.replaces(&read));
+        assert!(read.replaces(&streamed) && !Position::ZERO.replaces(&streamed));
+        assert!(!Position::streamed(Lsn::ZERO, 1).is_read());
     }
 
     #[test]

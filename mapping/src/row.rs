@@ -28,9 +28,9 @@ pub struct IdSlot {
 pub enum RowKind {
     /// The row is there, with these fields.
     Upsert,
-    /// The row is there and soft-deleted: an existing target row keeps its columns and only
-    /// takes the `deleted_at`, version and position of this one (the legacy row has lost its
-    /// references by now); a missing one is inserted with what there is.
+    /// The row is there and soft-deleted: an existing target row keeps its references (the
+    /// legacy row has lost its own by now) and its `deleted_at` if it has one, and takes every
+    /// other column; a missing one is inserted with what there is.
     SoftDelete,
     /// The row is gone. No fields.
     Delete,

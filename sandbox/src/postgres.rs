@@ -12,7 +12,8 @@ mod server;
 use std::{
     path::PathBuf,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
@@ -63,7 +64,14 @@ impl Postgres {
         let folder = folder::Folder::create(options.data_parent.as_deref(), account.as_ref())?;
         let sockets = folder.sockets().to_path_buf();
         let durable = options.durable;
-        let setup = server::Setup { binaries: found.folder, account, folder, durable };
+        let abandoned = Abandoned::default();
+        let setup = server::Setup {
+            binaries: found.folder,
+            account,
+            folder,
+            durable,
+            abandoned: Arc::clone(&abandoned.0),
+        };
         let (ended_sender, ended) = mpsc::channel();
         let server =
             tokio::task::spawn_blocking(move || server::Server::start(setup, ended_sender))
@@ -163,6 +171,17 @@ impl Drop for Postgres {
         if let Some(server) = self.server.take() {
             server.stop();
         }
+    }
+}
+
+/// Tells the thread that makes the data folder that nobody waits for it any more (a start that
+/// was given up).
+#[derive(Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

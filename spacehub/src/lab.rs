@@ -7,8 +7,7 @@ use sandbox::{
     debezium::{self, BackPressure, Connector},
     kafka::Kafka,
     legacy::Database,
-    postgres,
-    tds,
+    postgres, tds,
     web::Web,
 };
 

@@ -88,6 +88,7 @@ const MIGRATIONS: &[Migration] = embedded![
     1004 "status_transitions",
     1005 "access",
     1006 "row_security",
+    1007 "hand_over",
 ];
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ use crate::{
     lane::Session,
     park, parts,
     poison::{self, Record, Way},
+    prepare::Prepared,
+    settle,
     tally::{Account, Outcome, Tally},
     writer::Writer,
 };
@@ -44,14 +46,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const CUT_OVER_RULE: &str = "domain-cut-over";
 
 /// A batch on its way, kept whole for the next attempt.
-struct Work {
+pub(crate) struct Work {
     batch: Batch,
-    parts: Vec<mapping::row::RowBatch>,
+    /// Told by the checkpoint's rows once the batch is committed.
+    tag: Uuid,
+    pub(crate) parts: Vec<mapping::row::RowBatch>,
     demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
     seconds: HashSet<(usize, usize)>,
     /// Keys of quarantined rows, and which entry has which.
-    keyed: Vec<(EntityId, CanonicalKey)>,
+    pub(crate) keyed: Vec<(EntityId, CanonicalKey)>,
     keyed_by_entry: Vec<Option<usize>>,
 }
 
@@ -78,20 +82,25 @@ impl Target {
     /// [`Error::Miscounted`], or [`Error::Postgres`] with a [`Error::disposition`]. Nothing is
     /// written then.
     pub async fn apply(&self, batch: Batch) -> Result<Applied, Error> {
-        let mut work = self.prepare(batch)?;
+        let work = self.prepare(batch)?;
+        self.apply_prepared(Prepared { work, ahead: None }).await
+    }
+
+    /// [`Target::apply`] for a batch that has its ids.
+    ///
+    /// # Errors
+    /// As [`Target::apply`].
+    pub async fn apply_prepared(&self, prepared: Prepared) -> Result<Applied, Error> {
+        let Prepared { mut work, mut ahead } = prepared;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 1;
         loop {
-            let trying: Attempt<'_> = Box::pin(self.attempt(&mut work));
+            let trying: Attempt<'_> = Box::pin(self.attempt(&mut work, ahead.take()));
             let error = match trying.await {
                 Ok(applied) => return Ok(applied),
                 Err(error) => error,
             };
-            if error.lost_connection() {
-                // A failover may have lost what the cache believes to be on disk.
-                self.keys.clear();
-                self.writers.clear();
-            }
+            self.forget(&error);
             if error.disposition() != Disposition::Retry || attempt >= ATTEMPTS_MAX {
                 return Err(error);
             }
@@ -102,7 +111,7 @@ impl Target {
         }
     }
 
-    fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
+    pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
         let parts = std::mem::take(&mut batch.rows).into_inner();
         let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
         for part in parts.iter().filter(|part| !part.rows.is_empty()) {
@@ -115,6 +124,12 @@ impl Target {
         let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
         for entry in &batch.quarantine {
             let Some(entity) = entry.entity else {
+                // It may be of any entity that its table feeds: none of them may move meanwhile.
+                for (entity, _) in self.entities_fed(entry.table) {
+                    let demand = demands.entry(entity).or_default();
+                    demand.composed = self.entity(entity)?.parts.len() > 1;
+                    demand.acts_on_absence = true;
+                }
                 keyed_by_entry.push(None);
                 continue;
             };
@@ -127,7 +142,8 @@ impl Target {
             }));
         }
         let seconds = self.second_rows(&parts);
-        Ok(Work { batch, parts, demands, seconds, keyed, keyed_by_entry })
+        let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
+        Ok(Work { batch, tag, parts, demands, seconds, keyed, keyed_by_entry })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is
@@ -159,18 +175,31 @@ impl Target {
         seconds
     }
 
+    /// The entities that a table's rows may belong to, each with the table's part of it.
+    fn entities_fed(&self, table: Option<TableId>) -> Vec<(EntityId, u8)> {
+        let plan = table.and_then(|table| self.plan().tables.get(usize::from(table.0)));
+        match plan.map(|plan| &plan.role) {
+            Some(TableRole::Entities(entities)) => entities.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn table_of(&self, entity: EntityId, part: u8) -> Option<TableId> {
         let entity = self.plan().entities.get(usize::from(entity.0))?;
         entity.parts.get(usize::from(part)).map(|part| part.table)
     }
 
-    async fn attempt(&self, work: &mut Work) -> Result<Applied, Error> {
+    async fn attempt(
+        &self,
+        work: &mut Work,
+        ahead: Option<(Writer, Resolved)>,
+    ) -> Result<Applied, Error> {
         hook::point("apply.before_begin");
-        let mut writer = self.writers.take(self.pool()).await?;
-        self.keys.meet(&writer.server);
         // On an error the writer is dropped, which closes the connection and so rolls back.
-        let resolved =
-            self.resolve_or_mint(&mut writer.connection, &mut work.parts, &work.keyed).await?;
+        let (mut writer, resolved) = match ahead {
+            Some(ahead) => ahead,
+            None => self.resolve(work).await?,
+        };
         for entity in work.demands.keys() {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }
@@ -220,12 +249,13 @@ impl Target {
             refused.extend(rows.write(changes).await?);
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
+        settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;
         self.close_counts(&mut session.tally, &batch.read, origin)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");
-        let commit = Commit::new(session.connection, &batch.checkpoint).await?;
+        let commit = Commit::new(session.connection, &batch.checkpoint, work.tag).await?;
         hook::point("apply.after_state");
         let applied = session.tally.applied();
         hook::point("apply.before_commit");
@@ -349,6 +379,10 @@ impl Rows<'_, '_> {
             barriers.entry(part).or_default().add(id, entry.position);
         }
         let has_partial = changes.iter().any(Change::is_partial);
+        if has_partial {
+            let plan = self.session.target.entity(self.entity)?;
+            park::add_unknown(plan, &self.work.batch.quarantine, changes, &mut barriers);
+        }
         if self.session.gate(self.entity).has_quarantine && has_partial {
             park::load_barriers(self.session, self.entity, changes, &mut barriers).await?;
         }
@@ -422,7 +456,13 @@ async fn put_aside(
     }
     for (entry, keyed) in work.batch.quarantine.iter().zip(&work.keyed_by_entry) {
         let account = entry_account(session, entry, origin)?;
-        if entry.entity.is_some_and(|entity| session.gate(entity).cut_over) {
+        let candidates = match entry.entity {
+            Some(_) => Vec::new(),
+            None => session.target.entities_fed(entry.table),
+        };
+        let mut owners = entry.entity.into_iter().chain(candidates.iter().map(|(e, _)| *e));
+        let is_owned = entry.entity.is_some() || !candidates.is_empty();
+        if is_owned && owners.all(|entity| session.gate(entity).cut_over) {
             if let Some((account, _)) = account {
                 session.tally.ignore(account, CUT_OVER_RULE, 1);
             }
@@ -434,7 +474,8 @@ async fn put_aside(
             None => 0,
         };
         let table = account.as_ref().map(|(_, table)| table.clone());
-        poison::store(session, &Record::rejected(entry, row_id, (table, part), origin)).await?;
+        let record = Record::rejected(entry, row_id, (table, part), candidates, origin);
+        poison::store(session, &record).await?;
         if let Some((account, _)) = account {
             session.tally.add(account, Outcome::Quarantined, 1);
         }

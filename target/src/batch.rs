@@ -16,6 +16,9 @@ pub struct Batch {
     pub rows: Batches,
     /// The rows that could not be mapped.
     pub quarantine: Vec<QuarantineEntry>,
+    /// Rows of tables that feed several entities, and that are none of them: what was in
+    /// quarantine because nobody knew their type is settled by it.
+    pub left_out: Vec<LeftOut>,
     /// For each [`mapping::row::Row::sequence`], the table that it was read from.
     pub tables: Vec<TableId>,
     /// Source rows read and ignored, by table.
@@ -48,6 +51,17 @@ pub struct SourceRow {
     pub payload_key: Option<Vec<u8>>,
     /// Topic, partition and offset of a message; `None` for a row.
     pub source: Option<(String, i32, i64)>,
+}
+
+/// A row that a rule of the mapping leaves out (its counts are in [`ReadCounts::ignored`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The table that it came from.
+    pub table: TableId,
+    /// Its key.
+    pub key: CanonicalKey,
+    /// Its position.
+    pub position: Position,
 }
 
 /// What was read from one table, before mapping.
@@ -148,6 +162,8 @@ pub struct QuarantineEntry {
     pub payload_key: Option<Vec<u8>>,
     /// Topic, partition and offset of a message.
     pub source: Option<(String, i32, i64)>,
+    /// Whether it carried every column: then it settles older entries of the row.
+    pub whole: bool,
 }
 
 /// How the rows of one table fared. `read = applied + stale + folded + ignored + quarantined`.

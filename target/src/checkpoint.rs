@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mapping::position::Lsn;
 use sqlx::{PgConnection, Row as _};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
 use crate::{
     Batch, Error, Target,
@@ -16,7 +16,8 @@ const DECIDE_ATTEMPTS: u32 = 40;
 
 /// A transaction that is ready to commit.
 pub(crate) struct Commit {
-    /// Stands in the checkpoint's rows once the commit got through.
+    /// Stands in the checkpoint's rows once the commit got through. It is the batch's, not the
+    /// attempt's: so a chunk, whose step has no expected offset, isn't stepped twice either.
     tag: Uuid,
     /// For a batch without a checkpoint: the transaction's number.
     transaction: Option<String>,
@@ -27,8 +28,8 @@ impl Commit {
     pub(crate) async fn new(
         connection: &mut PgConnection,
         checkpoint: &Checkpoint,
+        tag: Uuid,
     ) -> Result<Self, Error> {
-        let tag = Uuid::new_v7(Timestamp::now(NoContext));
         let transaction = match checkpoint {
             Checkpoint::None => Some(current_transaction(connection).await?),
             Checkpoint::Offsets { group, advances } => {
@@ -201,7 +202,8 @@ async fn step_chunk(
                else clock_timestamp() + lease_ms * interval '1 ms' end,
              last_error = case when $5 then null else last_error end,
              updated_at = clock_timestamp()
-         where id = $1 and owner_epoch = $2 and state = 'running'",
+         where id = $1 and owner_epoch = $2 and state = 'running'
+           and last_batch is distinct from $7",
     )
     .bind(progress.chunk)
     .bind(progress.epoch)

@@ -256,6 +256,8 @@ impl Target {
 
     /// Hands a domain back: its constraints go, and rows that the API made can be written by the
     /// one way in again. The stream passed the domain by meanwhile, so the next step is a copy.
+    /// A copy brings no deletes: rows that were deleted in the legacy database while the domain
+    /// was cut over stay, and reconcile reports each of them as `extra`.
     ///
     /// # Errors
     /// [`Error::Transition`] when it is not cut over.

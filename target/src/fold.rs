@@ -92,8 +92,8 @@ impl Barriers {
 
 /// Folds the changes of one single-part entity.
 ///
-/// With `merge` off (when Postgres has refused a row of the batch) no two images become one, so
-/// that a refused image never takes a good one with it.
+/// With `merge` off (when Postgres has refused a row of the batch) no two images become one and
+/// none replaces another, so that a refused image never takes a good one with it.
 pub(crate) fn fold<'a>(
     mut changes: Vec<Change<'a>>,
     special: Special,
@@ -113,7 +113,7 @@ pub(crate) fn fold<'a>(
         }
         let waits = change.kind == RowKind::Upsert && change.is_partial();
         change.behind = waits && barriers.between(change.id, known, change.position);
-        if change.replaces() {
+        if merge && change.replaces() {
             for earlier in row.drain(..) {
                 earlier.count(tally, Outcome::Folded);
             }

@@ -273,7 +273,7 @@ fn fill(batch: &mut RowBatch, slot: usize, id: Uuid) {
 }
 
 impl Target {
-    /// Ids of all keys, minting the new ones in one round trip; the rows' slots are filled.
+    /// Ids of all keys, minting the new ones; the rows' slots are filled.
     pub(crate) async fn resolve_or_mint(
         &self,
         connection: &mut PgConnection,
@@ -303,68 +303,32 @@ impl Target {
         let mut ids: Vec<Uuid> =
             chunk.iter().map(|miss| self.keys.mint(miss.created_at_ms)).collect();
         let (entities, keys) = self.columns(chunk.iter().map(|miss| &miss.entry))?;
-        // `existing` and `minted` see the same snapshot, so no key is in both. Ids are new, so
-        // only (entity, key) can conflict.
-        let rows = sqlx::query(
-            "with wanted as materialized (
-               select * from unnest($1::int2[], $2::bytea[], $3::uuid[]) with ordinality
-                 as w (entity, key, id, n)),
-             minted as (
-               insert into ficus.key_map (entity, key, id) select entity, key, id from wanted
-               on conflict (entity, key) do nothing returning 1),
-             existing as (
-               select w.n, (select k.id from ficus.key_map k
-                            where k.entity = w.entity and k.key = w.key) as id
-               from wanted w)
-             select n, id from existing where id is not null
-             union all
-             select length(set_config('synchronous_commit', 'off', true)) * 0, null
-             union all
-             select -count(*), null from minted",
+        // Nearly always most of them are new (known ones are in the cache), so the insert comes
+        // first: looking first would cost a third more. Ids are new, so only (entity, key) can
+        // conflict.
+        let minted: Option<Vec<Uuid>> = sqlx::query(
+            "with minted as (
+               insert into ficus.key_map (entity, key, id)
+               select * from unnest($1::int2[], $2::bytea[], $3::uuid[])
+               on conflict (entity, key) do nothing returning id)
+             select array_agg(id), set_config('synchronous_commit', 'off', true) from minted",
         )
         .bind(&entities)
         .bind(&keys)
         .bind(&ids)
-        .fetch_all(&mut *connection)
+        .fetch_one(&mut *connection)
         .await
-        .map_err(Error::postgres("minting keys"))?;
-        let mut settled: usize = 0;
-        for row in rows {
-            let n: i64 = row.get(0);
-            match (usize::try_from(n), row.get::<Option<Uuid>, _>(1)) {
-                (Ok(n), Some(id)) => {
-                    settled += 1;
-                    if let Some(slot) = n.checked_sub(1).and_then(|n| ids.get_mut(n)) {
-                        *slot = id;
-                    }
-                }
-                _ => settled += usize::try_from(n.unsigned_abs()).unwrap_or(0),
-            }
-        }
-        // Another writer committed some of them between our snapshot and our insert.
-        if settled != chunk.len() {
-            self.reread(connection, &entities, &keys, &mut ids).await?;
+        .map_err(Error::postgres("minting keys"))?
+        .get(0);
+        let minted = minted.unwrap_or_default();
+        if minted.len() < ids.len() {
+            let minted: HashSet<Uuid> = minted.into_iter().collect();
+            let rest: Vec<_> = (entities.into_iter().zip(keys).zip(&mut ids))
+                .filter(|(_, id)| !minted.contains(*id))
+                .collect();
+            reread(connection, rest).await?;
         }
         Ok(ids)
-    }
-
-    async fn reread(
-        &self,
-        connection: &mut PgConnection,
-        entities: &[i16],
-        keys: &[&[u8]],
-        ids: &mut [Uuid],
-    ) -> Result<(), Error> {
-        let found = known(connection, entities, keys).await?;
-        if found.len() != ids.len() {
-            return Err(Error::Corrupt { what: "ficus.key_map (a minted key is gone)".to_owned() });
-        }
-        for (n, id) in found {
-            if let Some(slot) = ids.get_mut(n) {
-                *slot = id;
-            }
-        }
-        Ok(())
     }
 
     fn columns<'a>(
@@ -462,6 +426,25 @@ impl Target {
         }
         Ok(keys)
     }
+}
+
+/// The ids of keys that others have minted: the insert has waited for whoever was at one.
+async fn reread(
+    connection: &mut PgConnection,
+    rest: Vec<((i16, &[u8]), &mut Uuid)>,
+) -> Result<(), Error> {
+    let (wanted, mut ids): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+    let (entities, keys): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+    let found = known(connection, &entities, &keys).await?;
+    if found.len() != ids.len() {
+        return Err(Error::Corrupt { what: "ficus.key_map (a minted key is gone)".to_owned() });
+    }
+    for (n, id) in found {
+        if let Some(slot) = ids.get_mut(n) {
+            **slot = id;
+        }
+    }
+    Ok(())
 }
 
 async fn known(

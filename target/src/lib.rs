@@ -30,10 +30,12 @@ mod park;
 pub mod partition;
 mod parts;
 mod poison;
+mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
 pub mod seal;
+mod settle;
 mod statement;
 pub mod status;
 mod tally;
@@ -44,6 +46,7 @@ pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};
 pub use connect::{Role, Settings, connect, connect_lazy};
 pub use error::{Cause, Disposition, Error};
 pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
+pub use prepare::Prepared;
 pub use target::Target;
 
 /// Connections to Postgres, for callers that do not name the driver.

@@ -8,15 +8,22 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use mapping::{key::CanonicalKey, plan::EntityId, position::Position, row::RowKind};
-use sqlx::Row as _;
+use mapping::{
+    key::CanonicalKey,
+    plan::{EntityId, EntityPlan},
+    position::Position,
+    row::RowKind,
+};
+use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use crate::{
     Error,
+    batch::QuarantineEntry,
     fold::{Barriers, Change},
     hook,
     lane::{Outcomes, Session, set},
+    statement::replaces,
     tally::Outcome,
 };
 
@@ -164,6 +171,23 @@ pub(crate) async fn load_barriers(
     Ok(())
 }
 
+/// Adds entries of this very batch whose entity is not known.
+pub(crate) fn add_unknown(
+    plan: &EntityPlan,
+    entries: &[QuarantineEntry],
+    changes: &[Change<'_>],
+    barriers: &mut BTreeMap<u8, Barriers>,
+) {
+    for entry in entries.iter().filter(|entry| entry.entity.is_none() && entry.key.is_some()) {
+        let part = plan.parts.iter().position(|part| Some(part.table) == entry.table);
+        let Some(part) = part.and_then(|part| u8::try_from(part).ok()) else { continue };
+        let same = |change: &&Change<'_>| change.part == part && change.key == entry.key;
+        if let Some(change) = changes.iter().find(same) {
+            barriers.entry(part).or_default().add(change.id, entry.position);
+        }
+    }
+}
+
 /// A newer complete image of a row settles what is in quarantine of it.
 pub(crate) async fn supersede(
     session: &mut Session<'_>,
@@ -181,15 +205,16 @@ pub(crate) async fn supersede(
         complete.iter().map(|change| session.tally.names(change.account).0).collect();
     let keys: Vec<Option<&[u8]>> =
         complete.iter().map(|change| change.key.as_ref().map(CanonicalKey::as_bytes)).collect();
-    sqlx::query(
+    sqlx::query(AssertSqlSafe(format!(
         "update ficus.quarantine q
          set state = 'superseded', resolved_at = clock_timestamp(),
              resolution = 'a newer complete image of the row'
          from unnest($2::uuid[], $3::bytea[], $4::text[], $5::bytea[])
            as w (id, position, source_table, key)
-         where q.state = 'open' and q.position < w.position and q.source_table = w.source_table
+         where q.state = 'open' and {} and q.source_table = w.source_table
            and (q.entity = $1 and q.row_id = w.id or q.entity is null and q.key = w.key)",
-    )
+        replaces("q.position", "w.position")
+    )))
     .bind(session.target.registered(entity)?.number)
     .bind(ids)
     .bind(positions)

@@ -133,7 +133,7 @@ fn step(
     special: Special,
     barriers: &BTreeMap<u8, Barriers>,
 ) -> Step {
-    if stored.is_some_and(|stored| stored.position >= change.position) {
+    if stored.is_some_and(|stored| !change.position.replaces(&stored.position)) {
         return Step::Stale;
     }
     let usable = stored.filter(|stored| stored.state != State::Gone && stored.same_shape);

@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use mapping::{plan::EntityId, position::Position};
-use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     error::Disposition,
     fold::{Barriers, Change},
     lane::{Outcomes, Session},
-    parts,
+    parts, settle,
     tally::Outcome,
 };
 
@@ -38,6 +37,10 @@ pub(crate) struct Record {
     pub(crate) format: &'static str,
     pub(crate) source: Option<(String, i32, i64)>,
     pub(crate) origin: String,
+    /// Whether it carried every column of the row.
+    pub(crate) whole: bool,
+    /// The entities that the row may be of, where it is not known which.
+    pub(crate) candidates: Vec<(EntityId, u8)>,
 }
 
 impl Record {
@@ -46,6 +49,7 @@ impl Record {
         entry: &QuarantineEntry,
         row_id: Option<Uuid>,
         (table, part): (Option<String>, u8),
+        candidates: Vec<(EntityId, u8)>,
         origin: &str,
     ) -> Self {
         Self {
@@ -63,6 +67,8 @@ impl Record {
             format: if entry.source.is_some() { "message" } else { "row" },
             source: entry.source.clone(),
             origin: origin.to_owned(),
+            whole: entry.whole,
+            candidates,
         }
     }
 
@@ -107,6 +113,8 @@ impl Record {
             format,
             source: row.source,
             origin: origin.to_owned(),
+            whole: change.is_complete(),
+            candidates: Vec::new(),
         }
     }
 }
@@ -216,7 +224,11 @@ async fn command(session: &mut Session<'_>, sql: &'static str) -> Result<(), Err
 /// Stores a record. The rows of the batch are written already, so what is newer shows: then the
 /// entry is kept, but settled at once.
 pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<(), Error> {
-    let settled = is_settled(session, record).await?;
+    let settled = settle::is_settled(session, record).await?;
+    if !settled {
+        settle::settle_older(session, record).await?;
+        settle::reopen(session, record).await?;
+    }
     let number = match record.entity {
         Some(entity) => Some(session.target.registered(entity)?.number),
         None => None,
@@ -257,26 +269,4 @@ pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<
     .await
     .map_err(Error::postgres("storing a quarantined row"))?;
     Ok(())
-}
-
-async fn is_settled(session: &mut Session<'_>, record: &Record) -> Result<bool, Error> {
-    let (Some(entity), Some(id)) = (record.entity, record.row_id) else { return Ok(false) };
-    let plan = session.target.entity(entity)?;
-    let registered = session.target.registered(entity)?;
-    let sql = if plan.parts.len() > 1 {
-        format!(
-            "select p.id from ficus.part p where p.entity = {} and p.part = {} \
-             and p.id = any($1) and p.position >= any($2)",
-            registered.number, record.part
-        )
-    } else {
-        registered.statements.settled(registered.number)
-    };
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind([id].as_slice())
-        .bind([record.position.as_bytes().as_slice()].as_slice())
-        .fetch_optional(&mut *session.connection)
-        .await
-        .map_err(Error::postgres("looking for a newer row"))?;
-    Ok(row.is_some_and(|row| row.get::<Uuid, _>(0) == id))
 }

@@ -70,8 +70,7 @@ pub(crate) const STAGE_COLUMNS: [&str; 4] =
 
 /// The statements of one entity. `s` is the staging table, `t` the target.
 ///
-/// The guard `t.source_position < excluded.source_position` (law 3) is in every one of them, so
-/// Postgres itself refuses an older change, whoever sends it. NULL (a row made by the API after
+/// The guard (law 3, [`replaces`]) is in every one of them, so Postgres itself refuses an older change, whoever sends it. NULL (a row made by the API after
 /// the cutover) compares to nothing, so such a row is never touched.
 pub(crate) struct Statements {
     /// The staging table.
@@ -112,7 +111,8 @@ impl Statements {
         let upsert = parts.insert(Staged::Full, &parts.assign_all("excluded"));
         let soft = soft_assignments(&columns, special, 0, "excluded");
         let soft_delete = parts.insert(Staged::SoftDelete, &soft);
-        let guard = " where t.source_position < excluded.source_position";
+        let guard = replaces("t.source_position", "excluded.source_position");
+        let guard = format!(" where {guard}");
         Self {
             create_stage: create_stage(&stage, &columns, &types),
             copy: format!(
@@ -153,11 +153,13 @@ impl Statements {
     pub(crate) fn settled(&self, number: i16) -> String {
         format!(
             "select w.id from unnest($1::uuid[], $2::bytea[]) as w (id, position) \
-             where (select t.source_position is null or t.source_position >= w.position \
+             where (select t.source_position is null or not {} \
                     from {} as t where t.id = w.id) is true \
-             or (select d.position >= w.position from ficus.tombstone as d \
+             or (select not {} from ficus.tombstone as d \
                  where d.entity = {number} and d.id = w.id) is true",
-            self.table
+            replaces("t.source_position", "w.position"),
+            self.table,
+            replaces("d.position", "w.position"),
         )
     }
 
@@ -184,11 +186,20 @@ impl Statements {
     }
 }
 
+/// [`mapping::position::Position::replaces`] in SQL: whether a write at `new` may take the place of one at `old`.
+pub(crate) fn replaces(old: &str, new: &str) -> String {
+    format!(
+        "({old} < {new} or ({old} = {new} and (substr({new}, 11) = '\\xffffffffffffffff'::bytea \
+         or {new} = '\\x000000000000000000000000000000000000'::bytea)))"
+    )
+}
+
 /// A scalar subquery is always answered row by row over the primary key; a join may not be.
 fn not_buried(number: i16) -> String {
     format!(
-        "coalesce((select d.position < s.source_position from ficus.tombstone as d \
-         where d.entity = {number} and d.id = s.id), true)"
+        "coalesce((select {} from ficus.tombstone as d \
+         where d.entity = {number} and d.id = s.id), true)",
+        replaces("d.position", "s.source_position")
     )
 }
 
@@ -251,16 +262,18 @@ impl Parts<'_> {
     /// tombstone is as new.
     fn delete(&self) -> String {
         let Parts { table, number, .. } = self;
+        let newer = replaces("t.source_position", "d.position");
+        let deeper = replaces("b.position", "excluded.position");
         format!(
             "with d as (select * from unnest($1::uuid[], $2::bytea[]) as d (id, position)), \
-             gone as (delete from {table} as t using d where t.id = d.id and t.source_position < d.position), \
+             gone as (delete from {table} as t using d where t.id = d.id and {newer}), \
              buried as (insert into ficus.tombstone as b (entity, id, position) \
                select {number}, d.id, d.position from d \
-               where (select t.source_position is null or t.source_position >= d.position \
+               where (select t.source_position is null or not {newer} \
                       from {table} as t where t.id = d.id) is not true \
                order by d.id \
                on conflict (entity, id) do update set position = excluded.position \
-               where b.position < excluded.position returning b.id) \
+               where {deeper} returning b.id) \
              select id from buried"
         )
     }

@@ -65,6 +65,11 @@ impl Partition {
         Some((self.bytes.get(*begin..*value)?, (!is_tombstone).then_some(payload)))
     }
 
+    /// Bytes of a message.
+    pub(super) fn size(&self, offset: usize) -> usize {
+        self.messages.get(offset).map_or(0, |message| message.end - message.begin)
+    }
+
     fn push(&mut self, key: &str, value: Option<&str>) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(key.as_bytes());

@@ -2,10 +2,7 @@
 //!
 //! As in the consumer, one thread decodes and maps while one transaction is in flight.
 
-use std::{
-    hint::black_box,
-    sync::Arc,
-};
+use std::{hint::black_box, sync::Arc};
 
 use anyhow::{Context, ensure};
 use cdc_consumer::batch::{Batcher, Incoming, Owned};
@@ -70,6 +67,7 @@ fn owned(log: &Log) -> anyhow::Result<Vec<Owned>> {
         epoch: 1,
         expected: 0,
         next: 0,
+        first: true,
     };
     Ok(numbers.map(one).collect())
 }

@@ -17,7 +17,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
-use target::batch::Fence;
+use target::{Target, batch::Fence};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{self, error::TrySendError},
@@ -53,6 +53,7 @@ pub(super) struct Reader {
     pub(super) batcher: Batcher,
     pub(super) batches: mpsc::Sender<Work>,
     pub(super) runtime: Handle,
+    target: Arc<Target>,
     clock: Clock,
     subscribed: BTreeSet<String>,
     generation: u64,
@@ -74,9 +75,9 @@ impl Reader {
     pub(super) fn new(
         shared: Arc<Shared>,
         client: Arc<Client>,
-        topics: Topics,
-        batcher: Batcher,
+        (topics, batcher): (Topics, Batcher),
         batches: mpsc::Sender<Work>,
+        target: Arc<Target>,
     ) -> Self {
         let now = Instant::now();
         let clock = Clock { topics: now, ends: now, ask: now, counted: (now, 0) };
@@ -87,6 +88,7 @@ impl Reader {
             batcher,
             batches,
             runtime: Handle::current(),
+            target,
             clock,
             subscribed: BTreeSet::new(),
             generation: 0,
@@ -387,6 +389,7 @@ impl Reader {
     /// Closes the batch and hands it over; waits while the queue is full.
     fn flush(&mut self) -> Result<(), Error> {
         self.opened = None;
+        self.learn_types();
         let Some(batch) = self.batcher.take() else { return Ok(()) };
         let generation = self.generation;
         let mut work = Work { batch, generation };
@@ -428,6 +431,19 @@ impl Reader {
             }
         }
         None
+    }
+
+    /// Another process (a backfill, as a rule) may have stored the types that rows wait for.
+    fn learn_types(&mut self) {
+        if !self.batcher.has_unknown_types() {
+            return;
+        }
+        let asking = async { tokio::time::timeout(topics::ASK, self.target.object_types()).await };
+        match self.runtime.block_on(asking) {
+            Ok(Ok(types)) => self.batcher.learn(types),
+            Ok(Err(error)) => tracing::warn!(%error, "type names could not be read again"),
+            Err(_) => tracing::warn!("type names could not be read again in time"),
+        }
     }
 
     fn pause(&self) -> bool {

@@ -58,10 +58,14 @@ impl Writer {
             Checkpoint::Offsets { advances, .. } => advances.clone(),
             Checkpoint::None | Checkpoint::Chunk(_) => Vec::new(),
         };
+        let has_fence = !work.batch.fences.is_empty();
         match self.apply(work.batch).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
                 self.committed(&applied, &advances, work.generation);
+                if has_fence && let Err(error) = self.target.forget_fences().await {
+                    tracing::debug!(%error, "old fences are still there");
+                }
             }
             Fate::Dropped => self.shared.fence(work.generation),
         }

@@ -14,3 +14,5 @@ mod history;
 mod model;
 #[cfg(test)]
 mod stream;
+#[cfg(test)]
+mod types;

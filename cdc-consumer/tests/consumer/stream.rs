@@ -9,7 +9,7 @@ use mapping::position::Lsn;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use world::{MARKER, PARTITIONS, World};
 
-use crate::fixture::{At, Record, TOPIC, event};
+use crate::fixture::{At, Contract, Record, TOPIC, event};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_come_to_postgres_and_the_counts_add_up() {
@@ -152,6 +152,56 @@ async fn a_marker_that_came_back_is_a_fence() {
     world.check().await;
     let report = consumer.stop().await.unwrap();
     assert_eq!(report.progress.messages.marker, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fences_that_are_passed_are_forgotten() {
+    let world = World::start("fences").await;
+    let consumer = world.consume(world.settings());
+    for number in 1..=6 {
+        let at = At { lsn: 900_000 + number, order: Some(1) };
+        let marker = event("ficus_marker", "c", None, Some(r#"{"token":"x","at":1}"#), at);
+        world.send(MARKER, 0, &Record::of(&marker)).await;
+        let lsn = Lsn::parse(&at.lsn()).unwrap();
+        world
+            .eventually("it is passed", async |world| world.target.passed(lsn).await.unwrap())
+            .await;
+    }
+    consumer.stop().await.unwrap();
+    let fences: i64 = sqlx::query_scalar("select count(distinct lsn) from ficus.fence")
+        .fetch_one(world.target.pool())
+        .await
+        .unwrap();
+    assert!(fences <= 2, "{fences}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_row_postgres_refuses_is_kept() {
+    let world = World::start("refused").await;
+    let consumer = world.consume(world.settings());
+    let at = |lsn| At { lsn, order: Some(1) };
+    for (number, status) in [("A", 1), ("B", -77), ("C", 2)] {
+        let row = Contract::new(number, status, Some("terms"));
+        world.send(TOPIC, 0, &Record::insert(&row, at(10))).await;
+    }
+    let open = async |world: &World| -> i64 {
+        sqlx::query_scalar("select count(*) from ficus.quarantine where state = 'open'")
+            .fetch_one(world.target.pool())
+            .await
+            .unwrap()
+    };
+    world.eventually("it is in quarantine", async |world| open(world).await == 1).await;
+    let filter = target::quarantine::Filter { limit: 10, ..Default::default() };
+    let id = world.target.quarantine_list(&filter).await.unwrap()[0].id;
+    let full = world.target.quarantine_get(id).await.unwrap();
+    assert_eq!(full.entry.rule, "postgres.23514");
+    assert_eq!(full.entry.source, Some((TOPIC.to_owned(), 0, 1)));
+    let payload = String::from_utf8(full.payload).unwrap();
+    assert!(payload.contains(r#""op":"c""#) && !payload.contains("s3cret"), "{payload}");
+    world.send(TOPIC, 0, &Record::insert(&Contract::new("B", 3, Some("terms")), at(11))).await;
+    world.eventually("it is settled", async |world| open(world).await == 0).await;
+    consumer.stop().await.unwrap();
+    assert_eq!(world.contents_with_positions().await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use cdc_consumer::{Progress, status::State};
 use mapping::position::Lsn;
+use tokio::sync::watch;
 
 use crate::{
     args::ConsumeArgs,
@@ -21,10 +23,46 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     }
     parts::learn_object_types(settings, &target).await?;
     let stop = parts::stop_on_signal()?;
-    let (progress, _watch) = tokio::sync::watch::channel(cdc_consumer::Progress::default());
-    let report = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop).await?;
+    let (progress, watch) = watch::channel(Progress::default());
+    let consuming = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop);
+    // The story has no end of its own: it is told as long as the consumer runs.
+    let (report, ()) = tokio::join!(consuming, tell_states(watch));
+    let report = report?;
     out::line(summary(&plan, &report));
     Ok(Exit::Success)
+}
+
+/// Tells when the consumer begins to wait, and when it follows; ends with the consumer.
+async fn tell_states(mut watch: watch::Receiver<Progress>) {
+    let mut told = String::new();
+    loop {
+        let words = words(&watch.borrow_and_update());
+        if words != told && !words.is_empty() {
+            out::note(&words);
+            told = words;
+        }
+        if watch.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn words(progress: &Progress) -> String {
+    match progress.state {
+        State::Joining => match &progress.waiting_for {
+            None => "joining the consumer group".to_owned(),
+            Some(why) => format!("joining the consumer group: {why}"),
+        },
+        State::Following => format!(
+            "following {} partitions until Ctrl-C; `ficus status` tells how far",
+            progress.partitions.len()
+        ),
+        State::Waiting => {
+            let why = progress.waiting_for.as_deref().unwrap_or("Kafka or Postgres is away");
+            format!("waiting: {why}")
+        }
+        State::Stopped => String::new(),
+    }
 }
 
 /// The consumer's settings.

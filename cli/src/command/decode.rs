@@ -1,6 +1,8 @@
 //! `ficus decode`.
 
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
+
+use anyhow::Context;
 
 use crate::{exit::Exit, out, settings::Settings};
 
@@ -9,8 +11,15 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Exit> {
     let modes = super::consume::modes(settings)?;
     let types = types(settings).await?;
     let mut decoder = cdc_consumer::decode::Decoder::default();
-    for line in std::io::stdin().lock().split(b'\n') {
-        let line = line?;
+    let input = std::io::stdin().lock();
+    if input.is_terminal() {
+        out::note("reading change events from the terminal, one a line; Ctrl-D ends");
+    }
+    for line in input.split(b'\n') {
+        let line = line.context("can't read standard input")?;
+        if out::is_closed() {
+            break;
+        }
         if !line.iter().all(u8::is_ascii_whitespace) {
             out::line(cdc_consumer::decode_line(&mut decoder, &line, &types, &modes));
         }

@@ -1,15 +1,22 @@
 //! `ficus domain`.
 
+use mapping::plan::{OrphanPolicy, Plan};
 use target::{
     Error, Pool, Role, Target,
     domain::{Decision, Gate, State, Terms},
 };
 
-use crate::{args::DomainCommand, exit::Exit, out, parts, settings::Settings};
+use crate::{
+    args::DomainCommand,
+    exit::{Exit, usage},
+    out, parts,
+    settings::Settings,
+};
 
 /// Lists, plans, hands over, takes back.
 pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
+    check_name(command, &plan)?;
     let target = parts::target(settings, &plan).await?;
     match command {
         DomainCommand::List => {
@@ -22,9 +29,9 @@ pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow:
         DomainCommand::Plan { domain } => {
             put_marker(settings, &target).await?;
             let gates = target.gates(domain, &terms(settings)?).await?;
-            out::line(gate_table(&gates));
-            let green = gates.iter().all(|gate| gate.green);
-            Ok(if green { Exit::Success } else { Exit::Different })
+            let red = remedies(&gates, domain);
+            out::line(gate_table(&gates) + &red);
+            Ok(if red.is_empty() { Exit::Success } else { Exit::Different })
         }
         DomainCommand::Cutover { domain, waive, reason } => {
             let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
@@ -46,6 +53,21 @@ pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow:
             Ok(Exit::Success)
         }
     }
+}
+
+/// A misspelt name is told before anything is tried.
+fn check_name(command: &DomainCommand, plan: &Plan) -> anyhow::Result<()> {
+    let (DomainCommand::Plan { domain }
+    | DomainCommand::Cutover { domain, .. }
+    | DomainCommand::Rollback { domain }) = command
+    else {
+        return Ok(());
+    };
+    let known = plan.domains();
+    if known.iter().any(|name| name == domain) {
+        return Ok(());
+    }
+    Err(usage(format!("there is no domain `{domain}`; there are: {}", known.join(", "))))
 }
 
 /// A red gate that somebody takes upon himself: `gate` or `gate/subject`.
@@ -92,7 +114,8 @@ pub(crate) async fn cut_over(
         Ok(cut_over) => Ok(HandedOver { done: true, text: told(domain, &cut_over) }),
         Err(Error::Gates { .. }) => {
             let gates = target.gates(domain, &terms(settings)?).await?;
-            let text = format!("{}\n  {domain} is not handed over", gate_table(&gates));
+            let (table, red) = (gate_table(&gates), remedies(&gates, domain));
+            let text = format!("{table}\n  {domain} is not handed over\n{red}");
             Ok(HandedOver { done: false, text })
         }
         Err(error) => Err(error.into()),
@@ -102,8 +125,19 @@ pub(crate) async fn cut_over(
 fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
     let mut text = gate_table(&cut_over.gates);
     for key in &cut_over.foreign_keys {
-        let how = if key.sealed { "sealed" } else { "not sealed" };
-        text.push_str(&format!("  {how}: {} ({} orphans)\n", key.name, key.orphans));
+        let (name, orphans) = (&key.name, key.orphans);
+        let line = match key.policy {
+            _ if key.sealed => format!("sealed already: {name}"),
+            OrphanPolicy::Allow => format!("left open: {name} (orphans are allowed: {orphans})"),
+            OrphanPolicy::Null if orphans > 0 => {
+                format!("sealed: {name} ({orphans} orphans set to NULL, listed in ficus.audit)")
+            }
+            OrphanPolicy::Refuse if orphans > 0 => {
+                format!("left open: {name} ({orphans} orphans, waived)")
+            }
+            OrphanPolicy::Null | OrphanPolicy::Refuse => format!("sealed: {name}"),
+        };
+        text.push_str(&format!("  {line}\n"));
     }
     text.push_str(&format!("  {domain} is handed over"));
     text
@@ -118,6 +152,32 @@ fn gate_table(gates: &[Gate]) -> String {
         })
         .collect();
     out::table(&["gate", "", "because"], &rows)
+}
+
+/// What to do about each red gate, a line each.
+fn remedies(gates: &[Gate], domain: &str) -> String {
+    let red = gates.iter().filter(|gate| !gate.green);
+    red.map(|gate| format!("  {}: {}\n", gate.name, remedy(&gate.name, domain))).collect()
+}
+
+fn remedy(gate: &str, domain: &str) -> String {
+    let waive = format!("ficus domain cutover {domain} --waive {gate}");
+    match gate {
+        "state" => format!("run `ficus backfill {domain}`, then `ficus reconcile {domain}`"),
+        "backfill" => format!("run `ficus backfill {domain}`"),
+        "stream" => "start `ficus consume`, or wait for it: `ficus status`".to_owned(),
+        "quarantine" => format!(
+            "correct the rows in the legacy application (`ficus quarantine list`), or accept \
+             that they stay behind: `{waive} --reason …`"
+        ),
+        "parked" => format!("run `ficus backfill {domain} --restart`: it brings the whole rows"),
+        "reconcile" => format!("run `ficus reconcile {domain}`"),
+        "seal" => format!(
+            "correct the orphans, or accept a key that stays open: `{waive}/TABLE.COLUMN \
+             --reason …`"
+        ),
+        _ => format!("accept it: `{waive} --reason …`"),
+    }
 }
 
 fn terms(settings: &Settings) -> anyhow::Result<Terms> {

@@ -1,6 +1,6 @@
 //! `ficus migrate`.
 
-use secrecy::SecretString;
+use target::Role;
 
 use crate::{exit::Exit, out, parts, settings::Settings};
 
@@ -16,10 +16,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Exit> {
 /// Brings schema `ficus` and the product's tables to this version; the number of the product's
 /// migrations.
 pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
-    let url = match settings.secret("target.owner_url") {
-        Some(url) => url,
-        None => SecretString::from(settings.needed("target.url")?),
-    };
+    let url = parts::postgres(settings, Role::Owner)?.url;
     let migrations = parts::migrations(settings)?;
     target::migrate(&url, &migrations).await?;
     Ok(migrations.len())

@@ -50,5 +50,8 @@ pub(crate) fn listing(entries: &[Entry]) -> String {
 /// Who acts, for the audit.
 pub(crate) fn actor() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    user.unwrap_or_else(|_| "unknown".to_owned())
+    user.unwrap_or_else(|_| match std::fs::metadata("/proc/self") {
+        Ok(process) => format!("uid {}", std::os::unix::fs::MetadataExt::uid(&process)),
+        Err(_) => "unknown".to_owned(),
+    })
 }

@@ -15,6 +15,8 @@ use crate::{args::ReconcileArgs, exit::Exit, out, parts, settings::Settings};
 /// Compares and prints the verdict; its exit code is the verdict.
 pub(crate) async fn run(args: &ReconcileArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
+    // Its own error can't tell which names there are.
+    drop(backfill::Selection::named(&plan, &args.names)?);
     let target = parts::target(settings, &plan).await?;
     let stop = parts::stop_on_signal()?;
     let report = compare(settings, &target, &plan, &args.names, stop).await?;

@@ -76,7 +76,7 @@ struct Answer {
 
 impl Answer {
     fn items(&self) -> &[Value] {
-        self.body["items"].as_array().map_or(&[], Vec::as_slice)
+        self.body.get("items").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     fn first(&self) -> Option<&Value> {

@@ -43,6 +43,14 @@ impl Stage {
             postgres: sandbox::postgres::Options { durable: true, ..Default::default() },
         };
         story::step("the parts are started");
+        // Known now, rather than after everything is copied.
+        drop(std::net::TcpListener::bind(args.listen).map_err(|error| {
+            usage(format!(
+                "can't listen on {}: {error}; choose another address with --listen (port 0 takes \
+                 a free one)",
+                args.listen
+            ))
+        })?);
         let postgres = start_postgres(&options, settings).await?;
         let legacy = start_legacy(&options, settings).await?;
         let kafka = start_kafka(legacy.as_ref(), &options, settings)?;

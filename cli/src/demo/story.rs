@@ -3,7 +3,10 @@
 use spacehub::demo::{PlantedDefect, writer};
 use target::Target;
 
-use crate::{command, out, settings::Settings};
+use crate::{
+    command, out,
+    settings::{self, Settings},
+};
 
 /// A step of the road.
 pub(super) fn step(what: &str) {
@@ -76,22 +79,35 @@ pub(super) async fn hand_over(
     Ok(handed_over.done)
 }
 
+/// What another process needs to know to find the demo's parts.
+const SHARED: [&str; 7] = [
+    "legacy.url",
+    "legacy.http",
+    "kafka.bootstrap",
+    "kafka.topic_prefix",
+    "target.url",
+    "product.mappings",
+    "product.migrations",
+];
+
 /// How to look around.
 pub(super) fn keep(settings: &Settings, api: &str, token: &str) {
-    let set = |key: &str| settings.text(key).unwrap_or_default();
+    // The lines work in any folder, and where `ficus` is not on the PATH.
+    let program = std::env::current_exe().map_or("ficus".into(), |p| p.display().to_string());
+    let environment: Vec<String> = SHARED
+        .iter()
+        .filter_map(|key| Some((key, settings.text(key)?)))
+        .map(|(key, value)| format!("export {}='{value}'", settings::environment_name(key)))
+        .collect();
     out::line(format!(
         "\n── everything keeps running until Ctrl-C. In another terminal:\n\n\
-         export FICUS_LEGACY_URL='{}'\n\
-         export FICUS_KAFKA_BOOTSTRAP='{}' FICUS_KAFKA_TOPIC_PREFIX='{}'\n\
-         export FICUS_TARGET_URL='{}'\n\n\
+         ficus() {{ '{program}' \"$@\"; }}\n{}\n\n\
          ficus status\n\
          ficus quarantine list\n\
-         ficus domain list\n\
+         ficus domain plan payments\n\
+         ficus reconcile payments\n\
          curl -H 'authorization: Bearer {token}' 'http://{api}/v2/contracts?limit=2'\n\
          curl 'http://{api}/ops/routes.json'",
-        set("legacy.url"),
-        set("kafka.bootstrap"),
-        set("kafka.topic_prefix"),
-        set("target.url"),
+        environment.join("\n"),
     ));
 }

@@ -176,12 +176,7 @@ pub(crate) const KEYS: &[Key] = &[
         "address of ficus serve; port 0 takes a free one",
     ),
     key("api.cursor_key", Kind::Secret, None, "signs list cursors; the same for all processes"),
-    key(
-        "log.level",
-        Kind::Text,
-        Some("warn,tiberius=error"),
-        "filter, such as info or target=debug,warn",
-    ),
+    key("log.level", Kind::Text, Some("warn"), "filter, such as info or target=debug,warn"),
     key(
         "log.format",
         Kind::Choice(&["text", "json"]),

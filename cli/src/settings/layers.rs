@@ -22,7 +22,7 @@ pub(super) struct Layers {
 }
 
 /// `target.url` in the environment is `FICUS_TARGET_URL`.
-pub(super) fn environment_name(key: &str) -> String {
+pub(crate) fn environment_name(key: &str) -> String {
     format!("FICUS_{}", key.replace('.', "_").to_ascii_uppercase())
 }
 
@@ -42,7 +42,7 @@ impl Layers {
         layers.read_environment(environment)?;
         for (name, value) in args.overrides() {
             let Some(key) = find(name) else { continue };
-            let flag = format!("--{}", name.replace(['.', '_'], "-"));
+            let flag = crate::args::flag(name).unwrap_or(name).to_owned();
             layers.put(key, value, Origin::Flag(flag))?;
         }
         Ok(layers)
@@ -95,7 +95,8 @@ impl Layers {
     ) -> anyhow::Result<()> {
         let known: BTreeMap<String, &Key> =
             KEYS.iter().map(|key| (environment_name(key.name), key)).collect();
-        for (name, value) in environment {
+        // An empty variable is how a shell unsets one for a single command.
+        for (name, value) in environment.filter(|(_, value)| !value.is_empty()) {
             if let Some(key) = known.get(&name) {
                 self.put(key, value, Origin::Environment(name))?;
             } else if let Some(key) = name.strip_suffix("_FILE").and_then(|n| known.get(n)) {

@@ -17,7 +17,11 @@ fn resolve(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> anyhow::
 #[test]
 fn environment_over_file_and_flags_over_both() {
     let file = "[kafka]\nbootstrap = \"file:1\"\ngroup = \"file\"\ntopic_prefix = \"file\"";
-    let environment = [("FICUS_KAFKA_BOOTSTRAP", "env:1"), ("FICUS_KAFKA_GROUP", "env")];
+    let environment = [
+        ("FICUS_KAFKA_BOOTSTRAP", "env:1"),
+        ("FICUS_KAFKA_GROUP", "env"),
+        ("FICUS_KAFKA_TOPIC_PREFIX", ""),
+    ];
     let settings = resolve(file, &environment, &["--kafka", "flag:1"]).expect("valid");
     assert_eq!(settings.text("kafka.bootstrap").as_deref(), Some("flag:1"));
     assert_eq!(settings.text("kafka.group").as_deref(), Some("env"));

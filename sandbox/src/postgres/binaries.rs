@@ -61,8 +61,13 @@ pub(super) async fn find(
         Ok(found) => Ok(found),
         Err(cause) => {
             let Some(found) = system() else { return Err(cause) };
-            tracing::warn!(%cause, source = found.source, "using another Postgres");
-            Ok(found)
+            tracing::debug!(%cause, "no embedded Postgres");
+            let why = match cause {
+                Error::NoBinaries(_) => "the download from Maven Central failed".to_owned(),
+                other => other.to_string(),
+            };
+            let source = format!("{} (no embedded one: {why})", found.source);
+            Ok(Found { source, ..found })
         }
     }
 }

@@ -129,7 +129,9 @@ impl Error {
                 "the text is Postgres's own; remove the cache folder if its files look broken"
             }
             Self::NotReady { .. } => "the machine may be overloaded: try again",
-            Self::Io { .. } => "check the folder's owner and permissions",
+            Self::Io { .. } => {
+                "check the folder's owner and permissions, or choose another place with TMPDIR (data) and FICUS_CACHE (cache)"
+            }
             Self::Unpack { .. } => "remove the cache folder and try again",
             Self::CreateDatabase { .. } => "choose another name, or drop the old database",
             Self::KeeperGone => "start the server again",

@@ -36,11 +36,12 @@ while read -r _; do :; done
 pid_file="$0/postmaster.pid"
 tries=0
 while [ -f "$pid_file" ] && [ "$tries" -lt 100 ]; do
-    pid=$(head -n 1 "$pid_file") && [ -n "$pid" ] && kill -INT "$pid" || break
+    pid=$(head -n 1 "$pid_file") && [ -n "$pid" ] && kill -QUIT "$pid" || break
     tries=$((tries + 1))
     sleep 0.1
 done
-rm -rf -- "$@"
+# Whoever was just killed may still finish its last file.
+for _ in 1 2 3; do rm -rf -- "$@" && break; sleep 1; done
 "#;
 
 /// A server's folders.

@@ -8,7 +8,11 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Stdio},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -31,13 +35,15 @@ pub(super) struct Setup {
     pub(super) account: Option<Account>,
     pub(super) folder: Folder,
     pub(super) durable: bool,
+    /// Set when nobody waits for the server any more.
+    pub(super) abandoned: Arc<AtomicBool>,
 }
 
-/// A running server, held by its thread.
+/// A running server, held by its thread. Dropping it stops the server and waits for that.
 #[derive(Debug)]
 pub(super) struct Server {
-    stop: mpsc::Sender<()>,
-    keeper: JoinHandle<()>,
+    stop: Option<mpsc::Sender<()>>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -51,16 +57,25 @@ impl Server {
             .spawn(move || keep(setup, &started_sender, &stopped, &ended))
             .map_err(|cause| Error::io("start a thread for", "postgres", cause))?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Self { stop, keeper }),
-            Ok(Err(cause)) => Err(cause),
+            Ok(Ok(())) => Ok(Self { stop: Some(stop), keeper: Some(keeper) }),
+            Ok(Err(cause)) => {
+                drop(keeper.join()); // it is removing the folder
+                Err(cause)
+            }
             Err(mpsc::RecvError) => Err(Error::KeeperGone),
         }
     }
 
     /// Stops the server and removes its folder.
     pub(super) fn stop(self) {
-        drop(self.stop);
-        if self.keeper.join().is_err() {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if self.keeper.take().is_some_and(|keeper| keeper.join().is_err()) {
             tracing::error!("the thread that kept Postgres panicked");
         }
     }
@@ -102,9 +117,10 @@ fn watch(
     }
 }
 
-/// Asks for a fast shutdown, then for an immediate one, then insists.
+/// Asks for an immediate shutdown, then insists. A fast one would first write everything to a
+/// disk from which it is removed right afterwards.
 fn end(child: &mut Child) {
-    for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
+    for signal in [Signal::QUIT, Signal::KILL] {
         if let Ok(Some(_)) = child.try_wait() {
             return;
         }
@@ -130,7 +146,20 @@ fn initdb(setup: &Setup) -> Result<(), Error> {
     if !setup.durable {
         command.arg("--no-sync");
     }
-    let output = command.output().map_err(|cause| Error::io("run", &program, cause))?;
+    die_with_us(&mut command);
+    command.process_group(0); // Ctrl-C is for us
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|cause| Error::io("run", &program, cause))?;
+    while !setup.abandoned.load(Ordering::Relaxed) {
+        match child.try_wait() {
+            Ok(None) => std::thread::sleep(TICK),
+            Ok(Some(_)) | Err(_) => break,
+        }
+    }
+    if setup.abandoned.load(Ordering::Relaxed) {
+        end(&mut child);
+    }
+    let output = child.wait_with_output().map_err(|cause| Error::io("run", &program, cause))?;
     if output.status.success() {
         return Ok(());
     }
@@ -158,7 +187,7 @@ fn spawn(setup: &Setup) -> Result<Child, Error> {
 #[expect(unsafe_code, reason = "a hook between fork and exec has no safe form")]
 fn die_with_us(command: &mut std::process::Command) {
     let hook =
-        || rustix::process::set_parent_process_death_signal(Some(Signal::INT)).map_err(Into::into);
+        || rustix::process::set_parent_process_death_signal(Some(Signal::QUIT)).map_err(Into::into);
     // SAFETY: the hook makes one system call; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(hook) };
 }

@@ -11,7 +11,7 @@ use target::{
     report::{RunEnd, Verdict, VerdictKind},
 };
 
-use crate::lab::{Lab, at, contract, lsn, partial, short, text, with};
+use crate::lab::{Lab, at, contract, lsn, partial, read, short, text, with};
 
 const ME: Decision<'static> = Decision { actor: "me", reason: "a test" };
 
@@ -238,4 +238,43 @@ async fn reports_are_chained() {
         )
         .await;
     assert_eq!(valid, "true");
+}
+
+/// The stream passes a domain by while it is cut over, so a copy has to bring what was missed.
+/// It brings rows that changed, and none that went: those stay until reconcile reports them as
+/// `extra`, and keep the domain from being verified.
+#[tokio::test]
+async fn a_copy_after_a_rollback_brings_everything_but_deletes() {
+    let lab = Lab::new().await;
+    let legacy = |b: crate::lab::Builder, total, p| {
+        b.upsert("Contract", contract("A", total, "x"), p).upsert(
+            "Contract",
+            contract("B", total, "x"),
+            p,
+        )
+    };
+    legacy(lab.batch(), 1, at(10)).apply(&lab.target).await;
+    tenant(&lab).await;
+    verify(&lab).await;
+    make_green(&lab).await;
+    lab.target.cut_over(&lab.owner, "contracts", &terms(), ME).await.expect("cut over");
+    // Missed: B goes, C comes, A gets other terms.
+    lab.batch()
+        .delete("Contract", contract("B", 1, "x"), at(60))
+        .upsert("Contract", contract("C", 3, "new"), at(61))
+        .upsert("Contract", contract("A", 1, "other terms"), at(62))
+        .apply(&lab.target)
+        .await;
+    lab.target.roll_back(&lab.owner, "contracts", ME).await.expect("rolled back");
+    lab.batch()
+        .upsert("Contract", contract("A", 1, "other terms"), read(70))
+        .upsert("Contract", contract("C", 3, "new"), read(70))
+        .apply(&lab.target)
+        .await;
+    assert_eq!(
+        lab.contracts().await,
+        ["A|100|other terms|live|1", "B|100|x|live|1", "C|300|new|live|1"],
+        "B is the extra row"
+    );
+    assert_eq!(lab.text("select count(*)::text from ficus.tombstone").await, "0");
 }

@@ -404,6 +404,7 @@ impl Builder {
                 detail: rejection.detail,
                 payload: b"the message".to_vec(),
                 payload_key: None,
+                whole: !values.contains(&LegacyValue::Unchanged),
                 source: None,
             }),
         }

@@ -23,4 +23,6 @@ mod quarantine;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod settling;
+#[cfg(test)]
 mod unknown_commit;

@@ -51,7 +51,8 @@ fn ddl(plan: &Plan) -> String {
                 other => panic!("{other:?}"),
             };
             let key = if column.name == "id" { " primary key" } else { "" };
-            write!(sql, "{} {pg_type}{key}, ", column.name).unwrap();
+            let check = if column.name == "status" { " check (status <> -77)" } else { "" };
+            write!(sql, "{} {pg_type}{key}{check}, ", column.name).unwrap();
         }
         write!(sql, "source_position bytea); grant all on {table} to ficus_engine;").unwrap();
     }
