@@ -67,6 +67,7 @@ async fn walk(
     let copied = command::copy(&everything(), settings, &target, &plan, ended.clone()).await?;
     command::advance_domains(&target, &plan, &[]).await?;
     story::copied(&copied);
+    summary::pace(&consumer);
 
     story::step("legacy and target are compared, while both are written to");
     let moving = command::compare(settings, &target, &plan, &[], ended.clone()).await?;

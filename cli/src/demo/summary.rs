@@ -71,15 +71,27 @@ async fn quarantine(target: &Target, stage: &Stage) -> anyhow::Result<bool> {
     Ok(explained)
 }
 
+/// How the stream fares at this moment.
+pub(super) fn pace(consumer: &Consumer) {
+    let progress = consumer.progress();
+    out::line(format!(
+        "   the stream meanwhile: {} events read, {} a second, {} messages behind",
+        out::thousands(progress.messages.data),
+        out::thousands(progress.events_per_second),
+        progress.lag(),
+    ));
+}
+
 fn stream(stage: &Stage, consumer: &Consumer) {
     let progress = consumer.progress();
     let published = stage.published().map_or("-".to_owned(), out::thousands);
     out::line(format!(
         "   stream: {published} events published, {} data events read in {} batches, {} repeated attempts, \
-         applied up to {}",
+         applied up to {}, {} messages behind",
         out::thousands(progress.messages.data),
         out::thousands(progress.batches),
         progress.retries,
         progress.applied_lsn.map_or("-".to_owned(), |lsn| lsn.to_string()),
+        progress.lag(),
     ));
 }
