@@ -111,7 +111,13 @@ fn sorted(rates: &[f64]) -> Vec<f64> {
 
 pub(crate) fn median(rates: &[f64]) -> f64 {
     let rates = sorted(rates);
-    rates.get(rates.len() / 2).copied().unwrap_or_default()
+    let at = |index: usize| rates.get(index).copied().unwrap_or_default();
+    let middle = rates.len() / 2;
+    if rates.len() % 2 == 1 {
+        at(middle)
+    } else {
+        f64::midpoint(at(middle.saturating_sub(1)), at(middle))
+    }
 }
 
 /// `1234567.8` as `1,234,568`.
