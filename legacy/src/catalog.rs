@@ -183,12 +183,7 @@ fn assemble(columns: Vec<Answer>, keys: Vec<Answer>, instances: Vec<Answer>) -> 
             continue;
         }
         let column = RawColumn::read(&mut row)?.refine();
-        let empty = Table {
-            table: table.clone(),
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            capture_instance: None,
-        };
+        let empty = Table::new(table.clone(), Vec::new(), Vec::new());
         tables.entry(table).or_insert(empty).columns.push(column);
     }
     for mut row in keys {

@@ -117,6 +117,63 @@ pub struct Table {
     /// The name of its (newest) capture instance, where CDC captures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture_instance: Option<String>,
+    /// The columns that the capture instance carries: fixed when it was made, so a column added
+    /// since is missing. Empty without an instance, or when nobody asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captured_columns: Vec<String>,
+    /// Unique indexes and constraints beside the primary key, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_indexes: Vec<UniqueIndex>,
+    /// Foreign keys, by name. XPO's are untrusted, so orphans are possible all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A unique index or constraint. SQL Server's takes NULLs as equal (trap 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueIndex {
+    /// Its name.
+    pub name: String,
+    /// Column names, in the index's order.
+    pub columns: Vec<String>,
+    /// Its `WHERE`, as the catalogue prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: String,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub references: LegacyTable,
+    /// The columns referred to, in the order of `columns`.
+    pub referenced_columns: Vec<String>,
+}
+
+impl Table {
+    /// A table of which nothing but columns and key is known.
+    #[must_use]
+    pub fn new(table: LegacyTable, columns: Vec<Column>, primary_key: Vec<String>) -> Self {
+        Self {
+            table,
+            columns,
+            primary_key,
+            capture_instance: None,
+            captured_columns: Vec::new(),
+            unique_indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+        }
+    }
+
+    /// A column by name, without regard to case.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A database.

@@ -41,7 +41,7 @@ pub(crate) fn table(line: &str) -> Table {
         Column { name, sql_type, nullable: !key, collation: None, computed: false, identity: false }
     });
     let columns = columns.collect();
-    Table { table: LegacyTable::new(schema, name), columns, primary_key, capture_instance: None }
+    Table::new(LegacyTable::new(schema, name), columns, primary_key)
 }
 
 pub(crate) fn file(text: &str) -> MappingFile {

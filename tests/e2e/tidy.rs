@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 const EDGES: &[(&str, &[&str])] = &[
     ("mapping", &[]),
     ("legacy", &["mapping"]),
+    ("assess", &["mapping", "legacy"]),
     ("target", &["mapping"]),
     ("cdc-consumer", &["mapping", "target"]),
     ("backfill", &["mapping", "legacy", "target"]),

@@ -58,7 +58,7 @@ fn table(line: &str) -> Table {
         Column { name, sql_type, nullable: !key, collation, computed: false, identity: false }
     });
     let columns = columns.collect();
-    Table { table: LegacyTable::new(schema, name), columns, primary_key, capture_instance: None }
+    Table::new(LegacyTable::new(schema, name), columns, primary_key)
 }
 
 pub(crate) fn plan() -> Arc<Plan> {

@@ -81,12 +81,7 @@ fn catalog(table: &str, row: &BTreeMap<String, Expected>) -> Catalog {
         computed: false,
         identity: false,
     });
-    let table = Table {
-        table: LegacyTable::new(schema, name),
-        columns: columns.collect(),
-        primary_key: Vec::new(),
-        capture_instance: None,
-    };
+    let table = Table::new(LegacyTable::new(schema, name), columns.collect(), Vec::new());
     Catalog {
         database: "bank".into(),
         collation: "Cyrillic_General_CI_AS".into(),

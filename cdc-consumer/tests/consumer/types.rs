@@ -34,21 +34,22 @@ const PARTY: &str = "p.Db.dbo.Party";
 const TYPES: &str = "p.Db.dbo.XPObjectType";
 
 fn plan() -> Arc<Plan> {
-    let table = |name: &str, columns: &[(&str, &str)]| Table {
-        table: LegacyTable::new("dbo", name),
-        columns: columns
-            .iter()
-            .map(|(name, sql_type)| Column {
-                name: (*name).to_owned(),
-                sql_type: sql_type.parse().unwrap(),
-                nullable: *name != "OID",
-                collation: Some("Cyrillic_General_CI_AS".to_owned()),
-                computed: false,
-                identity: false,
-            })
-            .collect(),
-        primary_key: vec!["OID".to_owned()],
-        capture_instance: None,
+    let table = |name: &str, columns: &[(&str, &str)]| {
+        Table::new(
+            LegacyTable::new("dbo", name),
+            columns
+                .iter()
+                .map(|(name, sql_type)| Column {
+                    name: (*name).to_owned(),
+                    sql_type: sql_type.parse().unwrap(),
+                    nullable: *name != "OID",
+                    collation: Some("Cyrillic_General_CI_AS".to_owned()),
+                    computed: false,
+                    identity: false,
+                })
+                .collect(),
+            vec!["OID".to_owned()],
+        )
     };
     let catalog = Catalog {
         database: "Db".into(),

@@ -130,15 +130,11 @@ impl Line {
             computed: false,
             identity: false,
         };
-        Arc::new(Table {
-            table: LegacyTable::new(
-                source["schema"].as_str().unwrap(),
-                source["table"].as_str().unwrap(),
-            ),
-            columns: self.expected.0.iter().map(column).collect(),
-            primary_key: key.0,
-            capture_instance: None,
-        })
+        Arc::new(Table::new(
+            LegacyTable::new(source["schema"].as_str().unwrap(), source["table"].as_str().unwrap()),
+            self.expected.0.iter().map(column).collect(),
+            key.0,
+        ))
     }
 }
 
@@ -388,18 +384,14 @@ fn schema_changes() {
             }
             let source = &value["source"];
             let columns = change["table"]["columns"].as_array().unwrap();
-            let table = Arc::new(Table {
-                table: LegacyTable::new(
+            let table = Arc::new(Table::new(
+                LegacyTable::new(
                     source["schema"].as_str().unwrap(),
                     source["table"].as_str().unwrap(),
                 ),
-                columns: columns.iter().map(literal::column).collect(),
-                primary_key: serde_json::from_value(
-                    change["table"]["primaryKeyColumnNames"].clone(),
-                )
-                .unwrap(),
-                capture_instance: None,
-            });
+                columns.iter().map(literal::column).collect(),
+                serde_json::from_value(change["table"]["primaryKeyColumnNames"].clone()).unwrap(),
+            ));
             let reading = Reading {
                 lsn: lsn(&source["commit_lsn"]),
                 streamed: None,
@@ -429,12 +421,8 @@ fn an_inexpressible_time_in_a_required_column_stops_the_connector() {
     let mut encoder = Encoder::new("bank", Settings::new("mssql"));
     let reading = Reading { lsn: Lsn::ZERO, streamed: None, at_ns: 0 };
     for (nullable, stops) in [(true, false), (false, true)] {
-        let table = Arc::new(Table {
-            table: LegacyTable::new("dbo", "t"),
-            columns: vec![column(nullable)],
-            primary_key: Vec::new(),
-            capture_instance: None,
-        });
+        let table =
+            Arc::new(Table::new(LegacyTable::new("dbo", "t"), vec![column(nullable)], Vec::new()));
         let result = encoder.read(&table, &forever, (&reading, Marker::True), 0, &mut |_| ());
         assert_eq!(matches!(result, Err(super::Error::NotExpressible { .. })), stops);
     }

@@ -1,9 +1,10 @@
 //! A reader of XPO's DDL, on sqlparser's tokens: its T-SQL parser stops at `NOT FOR
 //! REPLICATION`, `ROWGUIDCOL` and `WITH NOCHECK`.
 //!
-//! Tables, primary keys and unique indexes are kept. Foreign keys, checks and defaults are read
-//! and not enforced. What is not known here is an error with its line.
+//! Tables, primary keys, unique indexes and foreign keys are kept; foreign keys, checks and
+//! defaults are not enforced. What is not known here is an error with its line.
 
+use mapping::catalog::{ForeignKey, UniqueIndex};
 use sqlparser::{
     dialect::MsSqlDialect,
     tokenizer::{Token, TokenWithSpan, Tokenizer},
@@ -31,8 +32,10 @@ pub(crate) struct TableDefinition {
     pub(crate) name: String,
     pub(crate) columns: Vec<ColumnDefinition>,
     pub(crate) primary_key: Vec<String>,
-    /// Columns of each unique index and constraint.
-    pub(crate) unique: Vec<Vec<String>>,
+    /// Unique indexes and constraints.
+    pub(crate) unique: Vec<UniqueIndex>,
+    /// Foreign keys: told by the catalogue, never enforced (XPO's are untrusted).
+    pub(crate) foreign_keys: Vec<ForeignKey>,
 }
 
 /// Reads a script.

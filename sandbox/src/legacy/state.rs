@@ -193,6 +193,7 @@ fn marker_table() -> TableDefinition {
         columns: vec![column("token", "uniqueidentifier"), column("at", "datetime")],
         primary_key: vec!["token".to_owned()],
         unique: Vec::new(),
+        foreign_keys: Vec::new(),
     }
 }
 
@@ -206,7 +207,8 @@ fn layout(table: TableDefinition, default: &Arc<Collation>) -> Result<Layout, Er
         found.ok_or_else(|| wrong("unknown column", name))
     };
     let key = table.primary_key.iter().map(position).collect::<Result<Vec<_>, _>>()?;
-    let mut unique = table.unique.iter().flatten().map(position).collect::<Result<Vec<_>, _>>()?;
+    let in_unique = table.unique.iter().flat_map(|index| &index.columns);
+    let mut unique = in_unique.map(position).collect::<Result<Vec<_>, _>>()?;
     unique.extend_from_slice(&key);
     unique.sort_unstable();
     unique.dedup();
@@ -242,13 +244,15 @@ fn layout(table: TableDefinition, default: &Arc<Collation>) -> Result<Layout, Er
         columns.push(Column { column, width, collation });
     }
     let described = catalog::Table {
-        table: LegacyTable::new(&table.schema, &table.name),
-        columns: columns.iter().map(|column| column.column.clone()).collect(),
-        primary_key: key
-            .iter()
-            .filter_map(|index| Some(columns.get(*index)?.column.name.clone()))
-            .collect(),
         capture_instance: Some(format!("{}_{}", table.schema, table.name)),
+        captured_columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+        unique_indexes: table.unique,
+        foreign_keys: table.foreign_keys,
+        ..catalog::Table::new(
+            LegacyTable::new(table.schema, table.name),
+            columns.iter().map(|column| column.column.clone()).collect(),
+            key.iter().filter_map(|index| Some(columns.get(*index)?.column.name.clone())).collect(),
+        )
     };
     Ok(Layout { table: Arc::new(described), columns, key, unique })
 }

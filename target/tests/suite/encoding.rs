@@ -71,12 +71,7 @@ fn plan() -> Plan {
         column("DT", SqlType::DateTime2 { scale: 3 }),
         column("DTZ", SqlType::DateTime),
     ];
-    let table = Table {
-        table: LegacyTable::new("dbo", "Sample"),
-        columns,
-        primary_key: vec!["K".to_owned()],
-        capture_instance: None,
-    };
+    let table = Table::new(LegacyTable::new("dbo", "Sample"), columns, vec!["K".to_owned()]);
     let catalog = Catalog {
         database: "Lab".to_owned(),
         collation: "Cyrillic_General_CI_AS".to_owned(),

@@ -102,12 +102,7 @@ fn table(name: &str, columns: Vec<Column>, key: &str) -> Table {
         .into_iter()
         .map(|column| Column { nullable: column.name != key, ..column })
         .collect();
-    Table {
-        table: LegacyTable::new("dbo", name),
-        columns,
-        primary_key: vec![key.to_owned()],
-        capture_instance: None,
-    }
+    Table::new(LegacyTable::new("dbo", name), columns, vec![key.to_owned()])
 }
 
 pub(crate) fn catalog() -> Catalog {

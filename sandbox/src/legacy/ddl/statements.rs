@@ -1,5 +1,6 @@
 //! The statements themselves.
 
+use mapping::catalog::{ForeignKey, LegacyTable, UniqueIndex};
 use sqlparser::tokenizer::Token;
 
 use super::{ColumnDefinition, Error, Reader, TableDefinition};
@@ -31,10 +32,8 @@ impl Reader {
         let mut table = TableDefinition { schema, name, ..TableDefinition::default() };
         self.expect(&Token::LParen)?;
         loop {
-            if self.take_word("CONSTRAINT") {
-                self.identifier()?;
-            }
-            if !self.table_constraint(&mut table)? {
+            let name = self.constraint_name()?;
+            if !self.table_constraint(name, &mut table)? {
                 self.column(&mut table)?;
             }
             if self.take(&Token::RParen) {
@@ -48,19 +47,28 @@ impl Reader {
         Ok(table)
     }
 
-    /// A constraint without its name; `false` when there is none here.
-    fn table_constraint(&mut self, table: &mut TableDefinition) -> Result<bool, Error> {
+    /// `CONSTRAINT name`, or no name: the catalogue shows one that SQL Server made up then.
+    fn constraint_name(&mut self) -> Result<Option<String>, Error> {
+        if self.take_word("CONSTRAINT") { self.identifier().map(Some) } else { Ok(None) }
+    }
+
+    /// A constraint after its name; `false` when there is none here.
+    fn table_constraint(
+        &mut self,
+        name: Option<String>,
+        table: &mut TableDefinition,
+    ) -> Result<bool, Error> {
         if self.take_words(&["PRIMARY", "KEY"]) {
             let _ = self.take_word("CLUSTERED") || self.take_word("NONCLUSTERED");
             table.primary_key = self.column_list()?;
         } else if self.take_word("UNIQUE") {
             let _ = self.take_word("CLUSTERED") || self.take_word("NONCLUSTERED");
             let columns = self.column_list()?;
-            table.unique.push(columns);
+            push_unique(name, columns, table);
         } else if self.take_words(&["FOREIGN", "KEY"]) {
-            self.column_list()?;
+            let columns = self.column_list()?;
             self.expect_words(&["REFERENCES"])?;
-            self.references()?;
+            self.references(name, columns, table)?;
             return Ok(true);
         } else if self.take_word("CHECK") {
             self.take_words(&["NOT", "FOR", "REPLICATION"]);
@@ -73,11 +81,21 @@ impl Reader {
         Ok(true)
     }
 
-    fn references(&mut self) -> Result<(), Error> {
-        self.table_name()?;
+    fn references(
+        &mut self,
+        name: Option<String>,
+        columns: Vec<String>,
+        table: &mut TableDefinition,
+    ) -> Result<(), Error> {
+        let (schema, referenced) = self.table_name()?;
+        let mut referenced_columns = Vec::new();
         if self.peek() == Some(&Token::LParen) {
-            self.column_list()?;
+            referenced_columns = self.column_list()?;
         }
+        let name =
+            name.unwrap_or_else(|| format!("FK__{}__{}", table.name, table.foreign_keys.len()));
+        let references = LegacyTable::new(schema, referenced);
+        table.foreign_keys.push(ForeignKey { name, columns, references, referenced_columns });
         while self.take_words(&["ON", "DELETE"]) || self.take_words(&["ON", "UPDATE"]) {
             let known =
                 [&["NO", "ACTION"][..], &["CASCADE"], &["SET", "NULL"], &["SET", "DEFAULT"]];
@@ -156,10 +174,10 @@ impl Reader {
             self.index_options()?;
         } else if self.take_word("UNIQUE") {
             let _ = self.take_word("CLUSTERED") || self.take_word("NONCLUSTERED");
-            table.unique.push(vec![column.name.clone()]);
+            push_unique(None, vec![column.name.clone()], table);
             self.index_options()?;
         } else if self.take_word("REFERENCES") {
-            self.references()?;
+            self.references(None, vec![column.name.clone()], table)?;
         } else if self.take_word("CHECK") {
             self.skip_parentheses()?;
         } else if self.take_word("DEFAULT") {
@@ -185,7 +203,7 @@ impl Reader {
         let unique = self.take_word("UNIQUE");
         let _ = self.take_word("CLUSTERED") || self.take_word("NONCLUSTERED");
         self.expect_words(&["INDEX"])?;
-        self.identifier()?;
+        let index = self.identifier()?;
         self.expect_words(&["ON"])?;
         let (schema, name) = self.table_name()?;
         let columns = self.column_list()?;
@@ -199,7 +217,7 @@ impl Reader {
         self.index_options()?;
         let table = self.find(tables, &schema, &name)?;
         if unique {
-            table.unique.push(columns);
+            push_unique(Some(index), columns, table);
         }
         Ok(())
     }
@@ -214,16 +232,14 @@ impl Reader {
             return Ok(());
         }
         self.expect_words(&["ADD"])?;
-        if self.take_word("CONSTRAINT") {
-            self.identifier()?;
-        }
+        let name = self.constraint_name()?;
         if self.take_word("DEFAULT") {
             self.default()?;
             self.expect_words(&["FOR"])?;
             self.identifier()?;
             return Ok(());
         }
-        if self.table_constraint(table)? { Ok(()) } else { Err(self.wrong("a constraint")) }
+        if self.table_constraint(name, table)? { Ok(()) } else { Err(self.wrong("a constraint")) }
     }
 
     fn find<'t>(
@@ -239,4 +255,9 @@ impl Reader {
             })
             .ok_or_else(|| self.wrong("an index or constraint of a table above"))
     }
+}
+
+fn push_unique(name: Option<String>, columns: Vec<String>, table: &mut TableDefinition) {
+    let name = name.unwrap_or_else(|| format!("UQ__{}__{}", table.name, table.unique.len()));
+    table.unique.push(UniqueIndex { name, columns, filter: None });
 }

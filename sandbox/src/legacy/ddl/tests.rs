@@ -27,7 +27,12 @@ fn xpo_scripts_are_read() {
     assert!(party.columns[0].identity && !party.columns[0].nullable);
     assert_eq!(party.columns[3].collation.as_deref(), Some("Latin1_General_BIN2"));
     assert_eq!(party.primary_key, ["OID"]);
-    assert_eq!(party.unique, [["Name", "Type"]]);
+    assert_eq!(party.unique[0].name, "iName_Party");
+    assert_eq!(party.unique[0].columns, ["Name", "Type"]);
+    let keys: Vec<_> = party.foreign_keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(keys, ["FK", "FK2"]);
+    assert_eq!(party.foreign_keys[0].references.to_string(), "dbo.Type");
+    assert_eq!(party.foreign_keys[0].referenced_columns, ["OID"]);
     assert_eq!(link.primary_key, ["Oid"]);
     assert!(!link.columns[1].nullable);
 }
