@@ -23,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unique;
 mod xpo;
 
 use outline::Outline;

@@ -7,7 +7,8 @@
 //!
 //! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`.
+//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`,
+//! `[[entity.unique]]` (see [`unique`]).
 //!
 //! | a column made `as` | is made from | and may say |
 //! | --- | --- | --- |
@@ -34,12 +35,14 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unique;
 
 use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
+pub(crate) use unique::UniqueSaid;
 
 /// One mapping file, already read.
 #[derive(Debug, Clone, PartialEq, Eq)]

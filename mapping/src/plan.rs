@@ -97,6 +97,30 @@ pub struct Reference {
     pub orphans: OrphanPolicy,
 }
 
+/// What happens when rows share what must be unique, as unique rules are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicatePolicy {
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+    /// No index is made; the gate lists them.
+    Allow,
+}
+
+/// Columns that no two rows of the target may share, from the cutover on (trap 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueRule {
+    /// The target columns.
+    pub columns: Vec<String>,
+    /// Whether only rows that are not soft-deleted count.
+    pub live: bool,
+    /// Whether two NULLs are equal, as SQL Server takes them.
+    pub nulls_equal: bool,
+    /// Whether texts are compared without regard to case, as a `_CI` collation does.
+    pub ignore_case: bool,
+    /// What the seal does about duplicates.
+    pub duplicates: DuplicatePolicy,
+}
+
 /// What a soft delete (`GCRecord`) does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoftDelete {
@@ -138,6 +162,8 @@ pub struct EntityPlan {
     pub parts: Vec<Part>,
     /// Its references.
     pub references: Vec<Reference>,
+    /// What is unique.
+    pub unique: Vec<UniqueRule>,
     /// What a soft delete does.
     pub soft_delete: SoftDelete,
     /// The index of `deleted_at` among `columns`, with [`SoftDelete::DeletedAt`].

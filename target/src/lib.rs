@@ -40,6 +40,7 @@ mod statement;
 pub mod status;
 mod tally;
 mod target;
+pub mod unique;
 mod writer;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};

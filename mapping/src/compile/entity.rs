@@ -5,7 +5,7 @@ use super::{
     column::{self, Made},
     cover::{self, Cell},
     outline::{is_name, target},
-    xpo,
+    unique, xpo,
 };
 use crate::{
     convert::Make,
@@ -45,6 +45,7 @@ pub(super) fn build(
         columns: vec![id_column()],
         parts: Vec::new(),
         references: Vec::new(),
+        unique: Vec::new(),
         soft_delete: said.soft_delete.unwrap_or(SoftDelete::None),
         deleted_at: None,
         version: None,
@@ -81,6 +82,7 @@ pub(super) fn build(
         });
     }
     plan.columns.extend(placed.iter().map(|placed| placed.column.clone()));
+    plan.unique = unique::rules(said, &plan, m);
     add_candidates(outline, placed, soft_deleted, id_time, book);
     plan
 }

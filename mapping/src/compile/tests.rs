@@ -183,6 +183,55 @@ fn what_can_not_work_is_refused() {
 }
 
 #[test]
+fn what_is_unique_is_of_the_entity() {
+    let line = "[entity.leave_out]\nParty.Phone";
+    let unique = |rule: &str| format!("[[entity.unique]]\n{rule}\n{line}");
+    check(line, &unique("columns = [\"register_no\", \"name\"]\ncase = \"ignore\""), &[]);
+    check(
+        line,
+        &unique("among = \"live\""),
+        &[("an [[entity.unique]] names no columns", "write columns = [\"invoice_no\"]")],
+    );
+    check(
+        line,
+        &unique("columns = \"registerno\"\nnulls = \"same\""),
+        &[
+            ("`owners` has no column `registerno`", "did you mean `register_no`?"),
+            ("`nulls` of an [[entity.unique]] can't be `same`", "write `equal` or `distinct`"),
+        ],
+    );
+    check(
+        line,
+        &unique("columns = [\"commission\", \"commission\"]\ncase = \"ignore\""),
+        &[
+            ("`case` is said of columns that are no text", "drop `case`"),
+            ("`commission` is named twice", "name it once"),
+        ],
+    );
+    check(
+        line,
+        &format!("[[entity.unique]]\ncolumns = \"name\"\n{}", unique("columns = \"name\"")),
+        &[("the same columns are unique twice", "keep one of the two rules")],
+    );
+    check(
+        "[entity.columns]\nrate = ",
+        "[[entity.unique]]\ncolumns = \"rate\"\namong = \"live\"\n[entity.columns]\nrate = ",
+        &[(
+            "`rates` keeps no deleted rows to tell from live ones",
+            "write soft_delete = \"deleted_at\", or drop `among`",
+        )],
+    );
+    check(
+        "soft_delete = \"deleted_at\"\n[entity.columns]\ncontract_id",
+        "soft_delete = \"deleted_at\"\n[[entity.unique]]\ncolumns = \"contract_id\"\n[entity.columns]\ncontract_id",
+        &[(
+            "the seal may set `contract_id` to NULL in several rows, and NULLs are equal",
+            "write nulls = \"distinct\", or another `orphans` for the reference",
+        )],
+    );
+}
+
+#[test]
 fn a_part_has_room_for_as_many_columns_as_its_mask() {
     let columns = |count: usize| {
         let lines = (0..count).map(|n| format!("c{n} = {{ as = \"const\", value = {n} }}\n"));

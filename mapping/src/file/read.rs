@@ -9,6 +9,7 @@ use super::{
     Mistakes, Place, Said,
     column::{self, ColumnSaid},
     options::{Options, entries, place, type_of},
+    unique::{self, UniqueSaid},
 };
 use crate::plan::SoftDelete;
 
@@ -40,6 +41,7 @@ pub(crate) struct EntitySaid {
     pub(crate) unclear: Vec<Said<String>>,
     /// Legacy column and reason.
     pub(crate) leave_out: Vec<(Said<String>, String)>,
+    pub(crate) unique: Vec<UniqueSaid>,
 }
 
 /// Reads one file, mistakes and all.
@@ -81,7 +83,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
 }
 
 /// The tables of `[[key]]`.
-fn tables<'t, 'i>(
+pub(super) fn tables<'t, 'i>(
     options: &mut Options<'t, 'i>,
     key: &'static str,
     m: &mut Mistakes<'_>,
@@ -164,6 +166,7 @@ fn entity(
     for (name, value) in options.entries("leave_out", m) {
         left_out(name, value, m, &mut leave_out);
     }
+    let unique = unique::read(&mut options, m);
     options.finish(m);
     let parts = match (from, parts) {
         (Some(from), None) => vec![from],
@@ -194,6 +197,7 @@ fn entity(
         columns,
         unclear,
         leave_out,
+        unique,
     })
 }
 

@@ -13,9 +13,9 @@ use target::{
 
 use crate::lab::{Lab, at, contract, lsn, partial, read, short, text, with};
 
-const ME: Decision<'static> = Decision { actor: "me", reason: "a test" };
+pub(crate) const ME: Decision<'static> = Decision { actor: "me", reason: "a test" };
 
-fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     Terms { lag_ms_max: 60_000, verdict_age_ms_max: 60_000 }
 }
 
@@ -25,7 +25,7 @@ async fn red(lab: &Lab) -> Vec<String> {
 }
 
 /// Copies every table, lets a marker come back, and stores verdicts.
-async fn make_green(lab: &Lab) {
+pub(crate) async fn make_green(lab: &Lab) {
     let run = lab.target.start_run(&serde_json::json!({})).await.expect("a run").id;
     for table in &lab.target.plan().tables {
         let plan = ChunkPlan { table: table.id, number: 0, after: None, up_to: None };
@@ -85,7 +85,7 @@ async fn make_green(lab: &Lab) {
     lab.target.finish_reconcile(run, &end).await.expect("finished");
 }
 
-async fn verify(lab: &Lab) {
+pub(crate) async fn verify(lab: &Lab) {
     let steps = [
         (State::Legacy, State::Backfilling),
         (State::Backfilling, State::Following),

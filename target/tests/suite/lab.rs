@@ -59,6 +59,16 @@ version = "OptimisticLockField"
 name = { from = "Party.Name", as = "text" }
 note = { from = "Party.Note", as = "text", lob = "inline" }
 bank = { from = "Owner.Bank", as = "text" }
+
+[[entity.unique]]
+columns = ["bank"]
+case = "ignore"
+
+[[entity.unique]]
+columns = ["name", "note"]
+among = "all"
+nulls = "distinct"
+duplicates = "allow"
 "#;
 
 const IGNORED: &str = r#"

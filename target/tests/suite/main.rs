@@ -25,4 +25,6 @@ mod races;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]
+mod unique;
+#[cfg(test)]
 mod unknown_commit;
