@@ -17,6 +17,8 @@ use crate::{
 mod column;
 mod cover;
 mod entity;
+mod filter;
+mod lookup;
 mod null;
 mod outline;
 mod table;
@@ -40,6 +42,7 @@ impl Plan {
         let said: Vec<FileSaid> =
             files.iter().enumerate().map(|(index, file)| read(index, &file.text, m)).collect();
         let mut book = TableBook::new(catalog);
+        book.lookups = lookup::collect(&said, m);
         let outlines = outline::outlines(&said, &mut book, m);
         table::service_tables(&said, &mut book, m);
         let entities: Vec<EntityPlan> = outlines
@@ -88,6 +91,7 @@ fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
                     ignored: draft.ignored_rule(),
                     candidates: draft.candidates,
                     left_out: draft.left_out,
+                    filters: draft.filters,
                     sensitive: draft.sensitive,
                 },
             }

@@ -30,6 +30,10 @@
 //! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
 
 mod column;
+mod compose;
+mod filter;
+mod flags;
+mod lookup;
 mod options;
 mod read;
 #[cfg(test)]
@@ -40,6 +44,8 @@ mod unique;
 use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
+pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use lookup::{LookedUp, LookupSaid};
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
 pub(crate) use unique::UniqueSaid;
@@ -102,6 +108,17 @@ pub(crate) enum Literal {
     Int(i64),
     Float(f64),
     Bool(bool),
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(number) => number.fmt(f),
+            Self::Float(number) => write!(f, "{number:?}"),
+            Self::Bool(value) => value.fmt(f),
+        }
+    }
 }
 
 /// All mistakes so far.

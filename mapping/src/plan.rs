@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod compiled;
+mod filter;
 mod map;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,8 @@ mod text_key;
 mod writer;
 
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
+pub(crate) use filter::{Condition, Filter};
+pub use filter::{FILTER_RULE, RowFilter};
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +43,8 @@ pub enum PgType {
         scale: u8,
     },
     Text,
+    /// `text[]`, of one dimension.
+    TextArray,
     Bytea,
     Uuid,
     Date,
@@ -302,6 +307,12 @@ impl TablePlan {
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {
         &self.compiled.left_out
+    }
+
+    /// Which of the table's rows entities take, where they do not take all.
+    #[must_use]
+    pub fn row_filters(&self) -> &[RowFilter] {
+        &self.compiled.filters
     }
 
     /// Legacy columns whose values may not be shown or stored outside the target (trap 20),

@@ -41,6 +41,9 @@ pub enum RowKind {
 pub struct Row {
     /// What happens to it.
     pub kind: RowKind,
+    /// A [`RowKind::Delete`] of a row that is there, but that the entity's filter does not take
+    /// (any more). What removes nothing is ignored by [`crate::plan::FILTER_RULE`].
+    pub filtered: bool,
     /// Its key in the legacy database.
     pub key: CanonicalKey,
     /// The position of the change that made it.

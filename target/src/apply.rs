@@ -313,6 +313,7 @@ fn changes<'w>(
                 key: Some(row.key.clone()),
                 part: part.part,
                 kind: row.kind,
+                filtered: row.filtered,
                 position: row.position,
                 unchanged: row.unchanged,
                 fields: fields.into(),

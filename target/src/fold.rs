@@ -12,6 +12,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use mapping::{
     key::CanonicalKey,
+    plan::FILTER_RULE,
     position::Position,
     row::{ColumnMask, RowKind},
 };
@@ -27,6 +28,8 @@ pub(crate) struct Change<'a> {
     pub(crate) key: Option<CanonicalKey>,
     pub(crate) part: u8,
     pub(crate) kind: RowKind,
+    /// A delete of a row that is there, but outside the entity's filter.
+    pub(crate) filtered: bool,
     pub(crate) position: Position,
     pub(crate) unchanged: ColumnMask,
     pub(crate) fields: Cow<'a, [u8]>,
@@ -57,8 +60,10 @@ impl Change<'_> {
     }
 
     pub(crate) fn count(&self, tally: &mut Tally, outcome: Outcome) {
-        if self.counted {
-            tally.add(self.account, outcome, 1);
+        match outcome {
+            _ if !self.counted => {}
+            Outcome::Ignored => tally.ignore(self.account, FILTER_RULE, 1),
+            outcome => tally.add(self.account, outcome, 1),
         }
     }
 }

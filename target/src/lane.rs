@@ -1,6 +1,6 @@
 //! Rows of single-part entities into their table: stage, then one statement for each kind.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mapping::{plan::EntityId, row::RowKind};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -90,10 +90,17 @@ impl Session<'_> {
             .fetch_all(&mut *self.connection)
             .await
             .map_err(Error::postgres(format!("deleting from {}", registered.statements.table)))?;
-        let applied: HashSet<Uuid> = rows.into_iter().map(|row| row.get(0)).collect();
+        let removed: HashMap<Uuid, bool> =
+            rows.into_iter().map(|row| (row.get(0), row.get(1))).collect();
         for index in deletes {
-            let is_applied = changes.get(*index).is_some_and(|c| applied.contains(&c.id));
-            set(outcomes, *index, if is_applied { Outcome::Applied } else { Outcome::Stale });
+            let Some(change) = changes.get(*index) else { continue };
+            let outcome = match removed.get(&change.id) {
+                // The entity never had the row.
+                Some(false) if change.filtered => Outcome::Ignored,
+                Some(_) => Outcome::Applied,
+                None => Outcome::Stale,
+            };
+            set(outcomes, *index, outcome);
         }
         Ok(())
     }

@@ -110,6 +110,7 @@ pub(crate) async fn release(
             key: None,
             part,
             kind: if is_soft { RowKind::SoftDelete } else { RowKind::Upsert },
+            filtered: false,
             position: Position::from_slice(position).unwrap_or_default(),
             unchanged: u64::from_ne_bytes(row.get::<i64, _>("unchanged").to_ne_bytes()),
             fields: Cow::Owned(row.get("fields")),

@@ -111,8 +111,15 @@ pub(crate) async fn write(
             Step::Wait => waiting.push(index),
             Step::Take(state, fields) => {
                 let position = change.position;
+                let was_there = stored.as_ref().is_some_and(|one| one.state != State::Gone);
                 *stored = Some(Stored { position, state, same_shape: true, fields, changed: true });
-                set(&mut outcomes, index, Outcome::Applied);
+                // What the entity never had is not taken from it.
+                let is_news = was_there || !change.filtered;
+                set(
+                    &mut outcomes,
+                    index,
+                    if is_news { Outcome::Applied } else { Outcome::Ignored },
+                );
             }
         }
     }

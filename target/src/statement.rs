@@ -259,14 +259,14 @@ impl Parts<'_> {
     }
 
     /// Comes back with the ids of the deletes that count: the row was older or not there, and no
-    /// tombstone is as new.
+    /// tombstone is as new. And with whether there was a row.
     fn delete(&self) -> String {
         let Parts { table, number, .. } = self;
         let newer = replaces("t.source_position", "d.position");
         let deeper = replaces("b.position", "excluded.position");
         format!(
             "with d as (select * from unnest($1::uuid[], $2::bytea[]) as d (id, position)), \
-             gone as (delete from {table} as t using d where t.id = d.id and {newer}), \
+             gone as (delete from {table} as t using d where t.id = d.id and {newer} returning t.id), \
              buried as (insert into ficus.tombstone as b (entity, id, position) \
                select {number}, d.id, d.position from d \
                where (select t.source_position is null or not {newer} \
@@ -274,7 +274,7 @@ impl Parts<'_> {
                order by d.id \
                on conflict (entity, id) do update set position = excluded.position \
                where {deeper} returning b.id) \
-             select id from buried"
+             select id, id in (select id from gone) from buried"
         )
     }
 

@@ -122,6 +122,7 @@ pub(crate) fn type_name(pg_type: PgType) -> &'static str {
         PgType::Float8 => "double precision",
         PgType::Numeric { .. } => "numeric",
         PgType::Text => "text",
+        PgType::TextArray => "text[]",
         PgType::Bytea => "bytea",
         PgType::Uuid => "uuid",
         PgType::Date => "date",

@@ -68,6 +68,62 @@ Name = ""
 }
 
 #[test]
+fn all_mistakes_in_filters_flags_texts_and_look_ups_are_told_at_once() {
+    insta::assert_snapshot!(told(
+        r#"
+domain = "test"
+
+[lookup.unused]
+a = "b"
+[lookup.empty]
+[lookup.countries]
+496 = "MN"
+MN = "MN"
+643 = 7
+[lookup.codes]
+mnt = "MNT"
+"MNT " = "tugrik"
+
+[[entity]]
+name = "branches"
+from = "dbo.Branch"
+[entity.where]
+Clsoed = true
+Closed = { is = true, not = false }
+CLOSED = 1
+Region = { is = "one", nul = true }
+Note = "x"
+Opened = []
+Id = {}
+Country.No = 1
+FullName = ["a", "A "]
+[entity.columns]
+rights = { from = "Rights", as = "flags", values = { 0 = "none", 1 = "read", 2 = "read", 3 = "both", 4294967296 = "far" }, ignore = { 1 = "twice" }, unknown = "ignore" }
+name = { from = "FirstName", as = "concat", separator = " " }
+whole = { from = ["LastName", "Note", "Closed"], as = "concat", blank = "drop" }
+family = { from = "FullName", as = "split", separator = "", part = 0 }
+given = { from = "FullName", as = "split", absent = "maybe" }
+country = { from = "CountryNo", as = "lookup", in = "countries", default = "XX" }
+currency = { from = "CurrencyCode", as = "lookup", in = "codes" }
+again = { from = "CurrencyCode", as = "lookup", in = "code" }
+nowhere = { from = "CurrencyCode", as = "lookup" }
+note = { from = "Note", as = "lookup", in = "codes" }
+never = { from = "Region", as = "lookup", in = "empty" }
+
+[[entity]]
+name = "copies"
+from = "dbo.Branch"
+
+[[entity]]
+name = "tenants"
+parts = ["dbo.Party", "dbo.Tenant"]
+[entity.where]
+Tenant.VatPayer = true
+"#
+    ));
+}
+
+#[test]
 fn syntax_errors_hide_nothing_in_other_files() {
     let broken = MappingFile {
         name: "a.toml".into(),

@@ -8,6 +8,8 @@ use toml::{
 use super::{
     Mistakes, Place, Said,
     column::{self, ColumnSaid},
+    filter::{self, Condition},
+    lookup::{self, LookupSaid},
     options::{Options, entries, place, type_of},
     unique::{self, UniqueSaid},
 };
@@ -20,6 +22,7 @@ pub(crate) struct FileSaid {
     /// Table and reason.
     pub(crate) ignores: Vec<(Said<String>, String)>,
     pub(crate) object_types: Option<Said<String>>,
+    pub(crate) lookups: Vec<LookupSaid>,
 }
 
 /// What an `[[entity]]` says.
@@ -36,6 +39,8 @@ pub(crate) struct EntitySaid {
     pub(crate) id_time: Option<Said<String>>,
     pub(crate) soft_delete: Option<SoftDelete>,
     pub(crate) version: Option<Said<String>>,
+    /// The rows that it takes; all of them when empty.
+    pub(crate) filter: Vec<Condition>,
     pub(crate) columns: Vec<ColumnSaid>,
     /// Legacy columns of lines that could not be understood: mapped, but nobody knows how.
     pub(crate) unclear: Vec<Said<String>>,
@@ -65,6 +70,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
     let object_types = options.text("object_types", m);
     let entities = tables(&mut options, "entity", m);
     let ignores = tables(&mut options, "ignore", m);
+    let lookups = lookup::tables(&mut options, m);
     options.finish(m);
 
     if domain.is_none() && !entities.is_empty() {
@@ -79,6 +85,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         entities: entities.into_iter().filter_map(|t| entity(file, t, &domain, m)).collect(),
         ignores: ignores.into_iter().filter_map(|t| ignore(file, t, m)).collect(),
         object_types,
+        lookups,
     }
 }
 
@@ -147,6 +154,7 @@ fn entity(
     let id_time = options.text("id_time", m);
     let soft_delete = options.choice("soft_delete", &SOFT_DELETES, m);
     let version = options.text("version", m);
+    let filter = filter::conditions(&mut options, m);
     let mut columns = Vec::new();
     let mut unclear = Vec::new();
     for (name, value) in options.entries("columns", m) {
@@ -194,6 +202,7 @@ fn entity(
         id_time,
         soft_delete,
         version,
+        filter,
         columns,
         unclear,
         leave_out,

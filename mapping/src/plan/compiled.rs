@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EntityId, LeftOut, SoftDelete};
+use super::{EntityId, Filter, LeftOut, RowFilter, SoftDelete};
 use crate::{convert::Make, key::KeyPart};
 
 /// How a table's rows are mapped.
@@ -13,6 +13,7 @@ pub(crate) struct Compiled {
     pub(crate) object_type: Option<usize>,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) filters: Vec<RowFilter>,
     pub(crate) sensitive: Vec<String>,
     /// The rule by which rows of the table, or rows of no candidate's type, are left out.
     pub(crate) ignored: Arc<str>,
@@ -25,6 +26,8 @@ pub(crate) struct Candidate {
     pub(crate) part: u8,
     /// The type names of its rows; all rows when empty.
     pub(crate) types: Vec<Box<str>>,
+    /// The rows that it takes, as a root says it; all rows when there is none.
+    pub(crate) filter: Option<Box<Filter>>,
     /// Where `GCRecord` is, in a root.
     pub(crate) soft_deleted: Option<usize>,
     pub(crate) soft_delete: SoftDelete,

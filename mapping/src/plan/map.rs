@@ -17,6 +17,8 @@ use crate::{
 /// Which entity a row belongs to.
 enum Chosen<'a> {
     One(&'a Candidate),
+    /// The first of all whose filter takes it.
+    ByFilter,
     /// A known type that no candidate has.
     OtherType,
     /// The row does not say, or says a number that nobody knows.
@@ -56,15 +58,16 @@ impl TablePlan {
         match (change.op, self.choose(change.values, context)) {
             (_, Chosen::OtherType) => Outcome::Ignored(Arc::clone(&self.compiled.ignored)),
             (SourceOp::Delete, Chosen::One(candidate)) => {
-                push(batches, candidate, RowKind::Delete, key, change);
+                push(batches, candidate, Removal::Deleted, key, change);
                 Outcome::Mapped(candidate.entity)
             }
-            (SourceOp::Delete, Chosen::Unknown(fault)) => {
-                self.delete_all(change, key, fault, batches)
+            (SourceOp::Delete, Chosen::Unknown(_) | Chosen::ByFilter) => {
+                self.delete_all(change, key, batches)
             }
             (SourceOp::Upsert, Chosen::One(candidate)) => {
                 self.upsert(candidate, key, change, context, batches)
             }
+            (SourceOp::Upsert, Chosen::ByFilter) => self.upsert_one(key, change, context, batches),
             (SourceOp::Upsert, Chosen::Unknown(fault)) => {
                 let source = self.compiled.object_type;
                 self.reject(change, None, Some(key), FieldFault { source, fault })
@@ -76,7 +79,7 @@ impl TablePlan {
         let Some(object_type) = self.compiled.object_type else {
             return match self.compiled.candidates.as_slice() {
                 [only] => Chosen::One(only),
-                _ => Chosen::Unknown(Fault::new("type.unknown", "belongs to several entities")),
+                _ => Chosen::ByFilter,
             };
         };
         let number = match values.get(object_type) {
@@ -100,16 +103,48 @@ impl TablePlan {
         &self,
         change: &SourceChange<'_>,
         key: CanonicalKey,
-        fault: Fault,
         batches: &mut Batches,
     ) -> Outcome {
         for candidate in &self.compiled.candidates {
-            push(batches, candidate, RowKind::Delete, key.clone(), change);
+            push(batches, candidate, Removal::Deleted, key.clone(), change);
         }
         match self.compiled.candidates.first() {
             Some(first) => Outcome::Mapped(first.entity),
-            None => self.reject(change, None, Some(key), FieldFault { source: None, fault }),
+            None => Outcome::Ignored(Arc::clone(&self.compiled.ignored)),
         }
+    }
+
+    /// The row of several entities' table goes to the first that takes it, and from all others:
+    /// it may have been theirs before.
+    fn upsert_one(
+        &self,
+        key: CanonicalKey,
+        change: &SourceChange<'_>,
+        context: &Context<'_>,
+        batches: &mut Batches,
+    ) -> Outcome {
+        let mut owner = None;
+        for candidate in &self.compiled.candidates {
+            match takes(candidate, change.values) {
+                Ok(true) => {
+                    owner = Some(candidate);
+                    break;
+                }
+                Ok(false) => {}
+                Err(fault) => return self.reject(change, None, Some(key), fault),
+            }
+        }
+        let outcome = owner.map(|one| self.upsert(one, key.clone(), change, context, batches));
+        if let Some(rejected @ Outcome::Rejected(_)) = outcome {
+            return rejected;
+        }
+        let others = self.compiled.candidates.iter();
+        for other in others.filter(|other| owner.is_none_or(|one| one.entity != other.entity)) {
+            push(batches, other, Removal::Filtered, key.clone(), change);
+        }
+        let first = self.compiled.candidates.first().map(|first| Outcome::Mapped(first.entity));
+        let ignored = || Outcome::Ignored(Arc::clone(&self.compiled.ignored));
+        outcome.or(first).unwrap_or_else(ignored)
     }
 
     fn upsert(
@@ -121,6 +156,14 @@ impl TablePlan {
         batches: &mut Batches,
     ) -> Outcome {
         let entity = candidate.entity;
+        match takes(candidate, change.values) {
+            Ok(true) => {}
+            Ok(false) => {
+                push(batches, candidate, Removal::Filtered, key, change);
+                return Outcome::Mapped(entity);
+            }
+            Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
+        }
         let mark = candidate.soft_deleted.and_then(|source| change.values.get(source));
         let kind = match (mark, candidate.soft_delete) {
             (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
@@ -138,7 +181,7 @@ impl TablePlan {
             (Some(_), SoftDelete::None) => RowKind::Upsert,
         };
         if kind == RowKind::Delete {
-            push(batches, candidate, kind, key, change);
+            push(batches, candidate, Removal::Deleted, key, change);
             return Outcome::Mapped(entity);
         }
         let batch = batches.part(entity, candidate.part);
@@ -152,6 +195,7 @@ impl TablePlan {
                 let (position, sequence) = (change.position, change.sequence);
                 batch.rows.push(Row {
                     kind,
+                    filtered: false,
                     key,
                     position,
                     fields,
@@ -198,18 +242,34 @@ impl TablePlan {
     }
 }
 
+/// Whether the row is the candidate's. Nothing is asked of one without a filter.
+fn takes(candidate: &Candidate, values: &[LegacyValue<'_>]) -> Result<bool, FieldFault> {
+    match &candidate.filter {
+        None => Ok(true),
+        Some(filter) => filter.takes(values),
+    }
+}
+
+/// Why the target must not have a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Deleted,
+    Filtered,
+}
+
 /// A row without fields.
 fn push(
     batches: &mut Batches,
     candidate: &Candidate,
-    kind: RowKind,
+    why: Removal,
     key: CanonicalKey,
     change: &SourceChange<'_>,
 ) {
     let batch = batches.part(candidate.entity, candidate.part);
     let (fields, slots) = (batch.fields.len(), batch.slots.len());
     batch.rows.push(Row {
-        kind,
+        kind: RowKind::Delete,
+        filtered: why == Removal::Filtered,
         key,
         position: change.position,
         fields: fields..fields,

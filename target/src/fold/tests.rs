@@ -14,6 +14,7 @@ fn change(n: u64, kind: RowKind, fields: &[Option<&str>], unchanged: u64) -> Cha
         key: None,
         part: 0,
         kind,
+        filtered: false,
         position: Position::streamed(Lsn::ZERO, n),
         unchanged,
         fields: fields.iter().flat_map(|value| field(*value)).collect::<Vec<u8>>().into(),

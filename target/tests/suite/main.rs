@@ -8,6 +8,7 @@ mod domains;
 mod encoding;
 #[cfg(test)]
 mod fencing;
+mod filters;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
