@@ -69,6 +69,14 @@ columns = ["name", "note"]
 among = "all"
 nulls = "distinct"
 duplicates = "allow"
+
+[[entity]]
+name = "links"
+from = "dbo.Link"
+
+[entity.columns]
+owner_id  = { from = "Owners", as = "ref", to = "owners", orphans = "refuse" }
+tenant_id = { from = "Tenants", as = "ref", to = "tenants", orphans = "refuse" }
 "#;
 
 const IGNORED: &str = r#"
@@ -85,6 +93,7 @@ create table tenants (
 create table owners (
   id uuid primary key, name text, note text, bank text, deleted_at timestamptz,
   version integer not null, source_position bytea);
+create table links (id uuid primary key, owner_id uuid, tenant_id uuid, source_position bytea);
 ";
 
 pub(crate) struct Lab {
@@ -133,6 +142,15 @@ pub(crate) fn catalog() -> Catalog {
                     column("GCRecord", SqlType::Int),
                 ],
                 "No",
+            ),
+            table(
+                "Link",
+                vec![
+                    column("OID", SqlType::UniqueIdentifier),
+                    column("Owners", SqlType::Int),
+                    column("Tenants", SqlType::Int),
+                ],
+                "OID",
             ),
             table(
                 "Owner",

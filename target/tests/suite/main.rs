@@ -26,6 +26,8 @@ mod races;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]
+mod traps;
+#[cfg(test)]
 mod unique;
 #[cfg(test)]
 mod unknown_commit;
