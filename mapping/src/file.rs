@@ -38,7 +38,7 @@ mod time;
 use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
-pub(crate) use options::closest;
+pub use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
 
 /// One mapping file, already read.

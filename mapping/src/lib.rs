@@ -16,6 +16,7 @@ mod decimal;
 pub mod encode;
 pub mod file;
 pub mod key;
+pub mod name;
 pub mod plan;
 pub mod position;
 pub mod row;

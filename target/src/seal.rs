@@ -51,7 +51,7 @@ impl ForeignKey {
             table: (child.target_schema.clone(), child.target_table.clone()),
             column: reference.column.clone(),
             parent: (parent.target_schema.clone(), parent.target_table.clone()),
-            name: constraint_name(&child.target_table, &reference.column),
+            name: mapping::name::foreign_key(&child.target_table, &reference.column),
             policy: reference.orphans,
             orphans: 0,
             examples: Vec::new(),
@@ -71,25 +71,6 @@ impl ForeignKey {
             "c.{column} is not null and not exists (select from {parent} as p where p.id = c.{column})"
         )
     }
-}
-
-/// Postgres cuts names at 63 bytes, and two that are cut could be the same.
-fn constraint_name(table: &str, column: &str) -> String {
-    let name = format!("{table}_{column}_fkey");
-    if name.len() <= 63 {
-        return name;
-    }
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut short = String::new();
-    for character in name.chars() {
-        if short.len() + character.len_utf8() > 41 {
-            break;
-        }
-        short.push(character);
-    }
-    format!("{short}_{hash:016x}_fkey")
 }
 
 /// The keys of which both ends are in this domain or in one that is cut over, and at least one in
