@@ -187,6 +187,8 @@ pub fn scaffold(
     files.extend(toml::ignored(&room, &outlines, &domains, &entities));
     let mut sql = sql::Writer::new(&room, &entities);
     files.extend(domains.iter().map(|domain| sql.migration(domain)));
-    files.extend(domains.iter().map(|domain| seal::file(&room, domain, &entities, sql.names())));
+    files.extend(
+        domains.iter().filter_map(|domain| seal::file(&room, domain, &entities, sql.names())),
+    );
     Scaffold { files }
 }

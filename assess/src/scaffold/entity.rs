@@ -11,6 +11,7 @@ use super::{
     id_time,
     names::Names,
     notes::Note,
+    number,
     outline::{Outlines, key},
     refer, reference,
     words::{snake, words},
@@ -63,6 +64,9 @@ pub(super) fn add<'c>(
     }
     let mut draft = column::draft(room, cell);
     draft.name = names.take(&wanted(cell));
+    draft
+        .notes
+        .extend(room.facts.open_hazards(cell.table, cell.column).into_iter().map(Note::Question));
     if !cell.column.name.is_ascii() {
         draft
             .notes
@@ -73,7 +77,7 @@ pub(super) fn add<'c>(
 
 /// Names for a column, the best first.
 fn wanted(cell: Cell<'_>) -> Vec<String> {
-    let name = snake(&cell.column.name);
+    let name = snake(reference::member(cell.table, &cell.column.name));
     if name.is_empty() {
         let index = cell.table.columns.iter().position(|column| column == cell.column);
         return vec![format!("column_{}", index.unwrap_or_default() + 1)];
@@ -103,7 +107,11 @@ fn service<'c>(
         return true;
     }
     if is("OptimisticLockField") && entity.version.is_none() {
-        entity.version = Some(entity.column_name(cell.part, &cell.column.name));
+        let others = entity.parts.iter().filter(|part| part.column(&cell.column.name).is_some());
+        let name = &cell.column.name;
+        let is_only = others.count() == 1;
+        entity.version =
+            Some(if is_only { name.clone() } else { entity.column_name(cell.part, name) });
         return true;
     }
     if is("ObjectType") && cell.part == 0 && room.families.dictionary().is_some() {
@@ -191,8 +199,9 @@ fn ask_for_currency(entity: &mut EntityDraft<'_>) {
         _ => None,
     });
     if let Some((draft, currency)) = money {
+        let all = if currency == number::NO_CURRENCY { "one" } else { &currency };
         draft.ask(format!(
-            "the row names its own currency in `{named}`: are all amounts of this table in {currency}?"
+            "the row names its own currency in `{named}`: are all amounts of this table in {all}?"
         ));
     }
 }

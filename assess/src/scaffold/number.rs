@@ -116,7 +116,7 @@ fn enumeration<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>)
     let null = (facts.nulls > 0 && has_zero).then(|| name(0));
     if null.is_some() {
         draft.remark(format!(
-            "NULL, in {} rows, was never set: XPO reads it as the enum's zero.",
+            "NULL ({} rows) was never set: XPO reads it as the enum's zero.",
             facts.nulls
         ));
     }
@@ -147,7 +147,7 @@ fn amount<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
 }
 
 /// ISO 4217's code for no currency.
-const NO_CURRENCY: &str = "XXX";
+pub(super) const NO_CURRENCY: &str = "XXX";
 
 /// Values with more digits than the currency has would be quarantined.
 fn too_fine<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) {

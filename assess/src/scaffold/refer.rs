@@ -6,6 +6,7 @@ use super::{
     draft::{ColumnDraft, EntityDraft, Made},
     entity,
     names::Names,
+    notes::Note,
     outline::Outlines,
     reference::Reference,
     words::singular,
@@ -93,10 +94,16 @@ fn explain(
         draft.ask(format!("no constraint says so: is this a reference to {target}?"));
     }
     if let Some(hazard) = room.facts.hazard(cell.table, cell.column, "orphan") {
-        let count = hazard.count.map_or_else(String::new, |count| format!("{count} rows "));
+        let count = hazard.count.map_or_else(|| "rows".to_owned(), |count| format!("{count} rows"));
         draft.ask(format!(
-            "{count}refer to nothing: become NULL, stay (allow), or block the cutover (refuse)?"
+            "{count} refer to nothing: does their column become NULL, stay (allow), or stop the cutover \
+             (refuse)?"
         ));
+    }
+    for column in &reference.columns {
+        draft
+            .notes
+            .extend(room.facts.open_hazards(cell.table, column).into_iter().map(Note::Question));
     }
 }
 

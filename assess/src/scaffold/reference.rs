@@ -135,6 +135,14 @@ fn strip_key(name: &str) -> &str {
     name.strip_prefix("Key").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(name)
 }
 
+/// A key column's name without that of the struct, where all of the key's columns have it.
+pub(super) fn member<'n>(table: &Table, name: &'n str) -> &'n str {
+    let is_struct = table.primary_key.len() > 1
+        && table.primary_key.iter().all(|key| strip_key(key) != key.as_str())
+        && table.primary_key.iter().any(|key| key.eq_ignore_ascii_case(name));
+    if is_struct { strip_key(name) } else { name }
+}
+
 /// What a composite reference is called, by the prefix of its first column.
 fn prefix_of(columns: &[&Column], target: &Table) -> String {
     let pair = columns.first().zip(target.primary_key.first());

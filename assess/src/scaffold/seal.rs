@@ -15,14 +15,19 @@ pub(super) fn file(
     domain: &str,
     entities: &[EntityDraft<'_>],
     names: &mut Names,
-) -> File {
+) -> Option<File> {
     let ours: Vec<&EntityDraft<'_>> =
         entities.iter().filter(|entity| entity.domain == domain).collect();
+    let mut rules = String::new();
+    not_nulls(&ours, &mut rules);
+    let made = unique_rules(room, &ours, names, &mut rules);
+    foreign_keys(room, &ours, entities, &mut rules);
+    if rules.is_empty() {
+        return None;
+    }
     let mut text = String::new();
     head(domain, &mut text);
-    not_nulls(&ours, &mut text);
-    let made = unique_rules(room, &ours, names, &mut text);
-    foreign_keys(room, &ours, entities, &mut text);
+    text.push_str(&rules);
     text.push_str("\ncommit;\n");
     if !made.is_empty() {
         text.push('\n');
@@ -35,7 +40,7 @@ pub(super) fn file(
             text.push_str(&format!("-- drop index if exists {name};\n"));
         }
     }
-    File { path: format!("seal/{domain}.sql"), text }
+    Some(File { path: format!("seal/{domain}.sql"), text })
 }
 
 fn head(domain: &str, out: &mut String) {

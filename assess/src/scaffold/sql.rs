@@ -160,7 +160,7 @@ fn comments(entity: &EntityDraft<'_>, out: &mut String) {
     for column in &entity.columns {
         let text = match &column.made {
             Made::Money { currency, digits } => {
-                format!("minor units of {currency}: {digits} digits of the amount")
+                format!("minor units of {currency} ({digits} digits)")
             }
             Made::XpoFile => "as it was before XAF compressed it".to_owned(),
             _ => continue,
@@ -176,11 +176,9 @@ fn access(entities: &[&EntityDraft<'_>], out: &mut String) {
     out.push('\n');
     let why = "The engine writes them through the one way in, reports and reconcile read them.";
     write(&[Note::remark(why)], Syntax::Sql, out);
-    let wrapped = wrapped(&tables);
-    out.push_str(&format!(
-        "grant select, insert, update, delete on\n{wrapped}\n    to ficus_engine;\n"
-    ));
-    out.push_str(&format!("grant select on\n{wrapped}\n    to ficus_reader;\n\n"));
+    grant("select, insert, update, delete", &tables, "ficus_engine", out);
+    grant("select", &tables, "ficus_reader", out);
+    out.push('\n');
     let ask = "who of the API's users may see and change which rows? Until it is said ficus_api has no \
                right here. For each table, and with policies of your own for ficus_api:";
     write(&[Note::question(ask)], Syntax::Sql, out);
@@ -199,6 +197,16 @@ fn access(entities: &[&EntityDraft<'_>], out: &mut String) {
         ] {
             out.push_str(&format!("-- {line}\n"));
         }
+    }
+}
+
+fn grant(rights: &str, tables: &[String], role: &str, out: &mut String) {
+    let line = format!("grant {rights} on {} to {role};\n", tables.join(", "));
+    if line.chars().count() <= WIDTH {
+        out.push_str(&line);
+    } else {
+        let wrapped = wrapped(tables);
+        out.push_str(&format!("grant {rights} on\n{wrapped}\n    to {role};\n"));
     }
 }
 

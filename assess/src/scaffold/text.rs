@@ -53,7 +53,7 @@ pub(super) fn text<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
         ..TextRule::default()
     };
     let hazard = |code: &str| room.facts.hazard(cell.table, column, code).is_some();
-    (rule.strip_nul, rule.replace_surrogates) = (hazard("text.nul"), hazard("surrogate"));
+    (rule.strip_nul, rule.replace_surrogates) = (hazard("text.nul"), hazard("text.surrogate"));
     let mut draft = plain(cell, Made::Text(rule));
     if is_padded {
         draft.remark("Padded to its length: a blank is XPO's way to write no character.");

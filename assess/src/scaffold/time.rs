@@ -74,10 +74,10 @@ fn seventh_digit(draft: &mut ColumnDraft<'_>) {
 
 /// Dates that mean something else, as the assessment found them.
 fn sentinels<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) {
-    for date in room.facts.sentinels(cell.table, cell.column) {
+    for (date, meaning) in room.facts.sentinels(cell.table, cell.column) {
         if date.starts_with(FOR_EVER) {
-            draft.ask(format!("{date} becomes NULL: or is it \"infinity\", for ever?"));
+            draft.ask(format!("what is {date}: \"null\", not known, or \"infinity\", for ever?"));
         }
-        draft.sentinels.push((date, "null"));
+        draft.sentinels.push((date, meaning));
     }
 }

@@ -18,9 +18,17 @@ pub(super) fn mapping(room: &Room<'_>, domain: &str, entities: &[EntityDraft<'_>
          take it out once it is answered.",
         room.catalog.database
     );
-    write(&[Note::Remark(head)], Syntax::Toml, &mut text);
+    let mut notes = vec![Note::Remark(head)];
+    let ours = entities.iter().filter(|entity| entity.domain == domain);
+    let is_wall = |column: &ColumnDraft<'_>| matches!(&column.made, Made::Timestamptz { zone: Some(zone), .. } if zone != "UTC");
+    if ours.clone().any(|entity| entity.columns.iter().any(is_wall)) {
+        let gap = "A time in an hour that summer time skipped is quarantined; gap = \"later\" takes the \
+                   time after the jump.";
+        notes.push(Note::remark(gap));
+    }
+    write(&notes, Syntax::Toml, &mut text);
     text.push_str(&format!("domain = {}\n", string(domain)));
-    for draft in entities.iter().filter(|entity| entity.domain == domain) {
+    for draft in ours {
         text.push('\n');
         entity(draft, &mut text);
     }

@@ -77,7 +77,7 @@ fn natural_key(
             draft.part == part && draft.sources.iter().any(|s| s.name.eq_ignore_ascii_case(name))
         })
     });
-    let from = format!("the key of {}", table.table);
+    let from = format!("The key of {}", table.table);
     is_mapped.then(|| rule(room, (entity, part), from, &names, None))
 }
 

@@ -6,7 +6,7 @@ use assess::{
     scaffold::{Choices, Currency, Scaffold, scaffold, select},
 };
 use mapping::{
-    catalog::{Catalog, LegacyTable},
+    catalog::{Catalog, Column, LegacyTable, Table},
     file::MappingFile,
     plan::Plan,
 };
@@ -145,4 +145,32 @@ impl ByHand for Assessment {
             advice: advice.into(),
         });
     }
+}
+
+/// A table of each word and a column of each, as far as a table takes so many.
+pub(crate) fn of_words(words: &[String]) -> Catalog {
+    let tables = words.iter().zip(words.chunks(40).cycle()).map(|(word, columns)| {
+        let key = table_column("OID", "int", false);
+        let columns = columns.iter().map(|name| table_column(name, "int", true));
+        table(word, std::iter::once(key).chain(columns).collect(), &["OID"])
+    });
+    Catalog { database: "Words".into(), collation: COLLATION.into(), tables: tables.collect() }
+}
+
+pub(crate) const COLLATION: &str = "Cyrillic_General_CI_AS";
+
+pub(crate) fn table_column(name: &str, sql_type: &str, nullable: bool) -> Column {
+    Column {
+        name: name.into(),
+        sql_type: sql_type.parse().expect("a type"),
+        nullable,
+        collation: None,
+        computed: false,
+        identity: false,
+    }
+}
+
+pub(crate) fn table(name: &str, columns: Vec<Column>, key: &[&str]) -> Table {
+    let key = key.iter().map(|name| (*name).to_owned()).collect();
+    Table::new(LegacyTable::new("dbo", name), columns, key)
 }
