@@ -29,6 +29,7 @@ mod number;
 mod outline;
 mod refer;
 mod reference;
+mod room;
 mod seal;
 mod select;
 mod sql;
@@ -41,7 +42,7 @@ mod words;
 pub use select::select;
 
 use facts::Facts;
-use family::Families;
+use room::Room;
 
 /// What a person decides for all tables at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -155,14 +156,6 @@ impl Scaffold {
     }
 }
 
-/// What all drafts stand in.
-struct Room<'c> {
-    catalog: &'c Catalog,
-    families: Families<'c>,
-    facts: Facts<'c>,
-    choices: &'c Choices,
-}
-
 /// Drafts the files of some tables (as [`select`] names them).
 #[must_use]
 pub fn scaffold(
@@ -171,8 +164,7 @@ pub fn scaffold(
     assessment: Option<&Assessment>,
     choices: &Choices,
 ) -> Scaffold {
-    let room =
-        Room { catalog, families: Families::of(catalog), facts: Facts::new(assessment), choices };
+    let room = Room::new(catalog, Facts::new(assessment), choices);
     let outlines = outline::outlines(&room, tables);
     let entities: Vec<draft::EntityDraft<'_>> =
         outlines.entities.iter().map(|outline| entity::fill(&room, &outlines, outline)).collect();

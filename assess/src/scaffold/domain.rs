@@ -4,7 +4,6 @@ use mapping::catalog::Table;
 
 use super::{
     Room,
-    family::Place,
     outline::base_name,
     words::{plural, words},
 };
@@ -29,16 +28,7 @@ fn by_name(room: &Room<'_>, table: &Table) -> String {
         return "users".to_owned();
     }
     let whole = words(&table.table.name);
-    let owner = room
-        .catalog
-        .tables
-        .iter()
-        .filter(|other| {
-            !room.families.is_system(other) && room.families.place(other) != Place::Root
-        })
-        .map(|other| words(&other.table.name))
-        .filter(|other| !other.is_empty() && whole.starts_with(other))
-        .min_by_key(Vec::len);
+    let owner = room.hubs().iter().filter(|hub| whole.starts_with(hub)).min_by_key(|hub| hub.len());
     let base = owner.map_or_else(|| base_name(table), |owner| owner.join("_"));
     if base == "file_data" { "files".to_owned() } else { plural(&base) }
 }

@@ -32,10 +32,13 @@ pub(super) fn fill<'c>(
         let references = reference::find(room, table);
         for column in &table.columns {
             let cell = Cell { table, part, column };
-            if service(room, cell, &mut entity, &mut names) || is_surrogate(room, cell) {
+            if service(room, cell, &mut entity, &mut names) {
                 continue;
             }
             let reference = references.iter().find(|r| r.columns.contains(&column));
+            if reference.is_none() && is_surrogate(cell) {
+                continue;
+            }
             if let Some(reference) = reference {
                 refer::add(room, outlines, (cell, reference), &mut entity, &mut names);
             } else if !is_root_key(room, cell) {
@@ -167,15 +170,12 @@ fn object_type<'c>(
 }
 
 /// A key that only XPO needs: the id stands for it.
-fn is_surrogate(room: &Room<'_>, cell: Cell<'_>) -> bool {
-    let key = key(cell.table);
-    let [only] = key.as_slice() else { return false };
+fn is_surrogate(cell: Cell<'_>) -> bool {
     let column = cell.column;
     let named = ["OID", "ID"].iter().any(|name| column.name.eq_ignore_ascii_case(name));
     let is_generated = column.identity || column.sql_type == SqlType::UniqueIdentifier || named;
-    let refers = matches!(room.families.place(cell.table), Place::Deeper { .. })
-        || reference::find(room, cell.table).iter().any(|r| r.columns == [column]);
-    only.eq_ignore_ascii_case(&column.name) && is_generated && !refers
+    let key = key(cell.table);
+    is_generated && matches!(key.as_slice(), [only] if only.eq_ignore_ascii_case(&column.name))
 }
 
 /// The key of a leaf is its root's.

@@ -34,7 +34,7 @@ impl<'a> Facts<'a> {
     pub(super) fn dead(&self, table: &Table, column: &Column) -> Option<String> {
         let rows = self.table(&table.table).filter(|table| table.read_whole)?.rows;
         let facts = self.column(table, column)?;
-        (rows > 0 && facts.nulls == rows).then(|| format!("NULL in all {rows} rows"))
+        (rows > 0 && facts.nulls == rows).then(|| format!("NULL in all {}", count(rows)))
     }
 
     /// A hazard of a column, by what its code contains.
@@ -63,7 +63,7 @@ impl<'a> Facts<'a> {
     pub(super) fn open_hazards(&self, table: &Table, column: &Column) -> Vec<String> {
         let found = ASKED.iter().filter_map(|code| self.hazard(table, column, code));
         let told = found.map(|hazard| {
-            let rows = hazard.count.map_or_else(String::new, |count| format!(" ({count} rows)"));
+            let rows = hazard.count.map_or_else(String::new, |rows| format!(" ({})", count(rows)));
             format!("{}{rows}: {}", hazard.code, hazard.message)
         });
         told.collect()
@@ -85,6 +85,11 @@ impl<'a> Facts<'a> {
         }
         found
     }
+}
+
+/// So many rows, in words.
+pub(super) fn count(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// Hazards that are asked in their own words; the others have a rule here, or nothing to decide.

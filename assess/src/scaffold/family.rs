@@ -1,4 +1,5 @@
-//! Hierarchies with a table for each class (TPT), as far as one entity can be made of several tables.
+//! Hierarchies with a table for each class (TPT), as far as one entity can be made of several
+//! tables.
 //!
 //! A root row and a leaf row are one entity. A root may be shared by leaves, because `ObjectType`
 //! tells whose row it is; a table between root and leaf can't, so a deeper class becomes an
@@ -23,10 +24,18 @@ pub(super) enum Place<'c> {
     Deeper { parent: &'c Table },
 }
 
+/// A table's kind and its relatives.
+struct Member<'c> {
+    kind: TableKind,
+    /// The nearest first.
+    ancestors: Vec<&'c Table>,
+    /// In the catalogue's order.
+    descendants: Vec<&'c Table>,
+}
+
 /// Every table's kind and place.
 pub(super) struct Families<'c> {
-    catalog: &'c Catalog,
-    kinds: BTreeMap<LegacyTable, TableKind>,
+    members: BTreeMap<LegacyTable, Member<'c>>,
     dictionary: Option<&'c Table>,
 }
 
@@ -36,11 +45,27 @@ impl<'c> Families<'c> {
             table.table.name.eq_ignore_ascii_case("XPObjectType")
                 && ["OID", "TypeName"].iter().all(|name| table.column(name).is_some())
         };
-        Self {
-            catalog,
-            kinds: classify(catalog).into_iter().collect(),
-            dictionary: catalog.tables.iter().find(is_dictionary),
+        let dictionary = catalog.tables.iter().find(is_dictionary);
+        let kinds: BTreeMap<LegacyTable, TableKind> = classify(catalog).into_iter().collect();
+        let mut members: BTreeMap<LegacyTable, Member<'c>> = BTreeMap::new();
+        for (name, kind) in &kinds {
+            let ancestors =
+                if dictionary.is_some() { ancestors(catalog, &kinds, name) } else { Vec::new() };
+            let kind = kind.clone();
+            members.insert(name.clone(), Member { kind, ancestors, descendants: Vec::new() });
         }
+        for table in &catalog.tables {
+            let above: Vec<&Table> = members
+                .get(&table.table)
+                .map(|member| member.ancestors.clone())
+                .unwrap_or_default();
+            for ancestor in above {
+                if let Some(member) = members.get_mut(&ancestor.table) {
+                    member.descendants.push(table);
+                }
+            }
+        }
+        Self { members, dictionary }
     }
 
     /// XPO's dictionary of types, where the database has one.
@@ -49,7 +74,7 @@ impl<'c> Families<'c> {
     }
 
     pub(super) fn kind(&self, table: &Table) -> Option<&TableKind> {
-        self.kinds.get(&table.table)
+        self.members.get(&table.table).map(|member| &member.kind)
     }
 
     /// Whether XPO or XAF keeps the table for itself.
@@ -57,8 +82,8 @@ impl<'c> Families<'c> {
         self.kind(table).is_some_and(|kind| kind.system)
     }
 
-    pub(super) fn place(&self, table: &'c Table) -> Place<'c> {
-        match self.ancestors(table).as_slice() {
+    pub(super) fn place(&self, table: &Table) -> Place<'c> {
+        match self.ancestors(table) {
             [] if self.descendants(table).is_empty() => Place::Alone,
             [] => Place::Root,
             [root] => Place::Leaf { root },
@@ -66,45 +91,41 @@ impl<'c> Families<'c> {
         }
     }
 
-    /// The tables above, the nearest first. None below a table that does not tell its rows' types,
-    /// or where two tables' keys refer to each other: those are rows one to one, no hierarchy.
-    fn ancestors(&self, table: &'c Table) -> Vec<&'c Table> {
-        let mut found: Vec<&'c Table> = Vec::new();
-        let mut here = table;
-        while let Some(parent) = self.parent(here) {
-            if parent == table || found.contains(&parent) {
-                return Vec::new();
-            }
-            found.push(parent);
-            here = parent;
-        }
-        let is_root = here.column("ObjectType").is_some() && self.dictionary.is_some();
-        if is_root && !self.is_system(here) { found } else { Vec::new() }
-    }
-
-    fn parent(&self, table: &Table) -> Option<&'c Table> {
-        match &self.kind(table)?.hierarchy {
-            Hierarchy::TptLeaf { root } => self.catalog.table(root),
-            Hierarchy::None | Hierarchy::TptRoot { .. } | Hierarchy::TphRoot => None,
-        }
+    /// The tables above, the nearest first.
+    pub(super) fn ancestors(&self, table: &Table) -> &[&'c Table] {
+        self.members.get(&table.table).map_or(&[], |member| member.ancestors.as_slice())
     }
 
     /// The tables below, and below those.
-    pub(super) fn descendants(&self, table: &'c Table) -> Vec<&'c Table> {
-        let below = |candidate: &&'c Table| self.ancestors(candidate).contains(&table);
-        self.catalog.tables.iter().filter(below).collect()
+    pub(super) fn descendants(&self, table: &Table) -> &[&'c Table] {
+        self.members.get(&table.table).map_or(&[], |member| member.descendants.as_slice())
     }
 
-    /// The leaves whose entities a root's rows belong to.
-    pub(super) fn leaves(&self, root: &'c Table) -> Vec<&'c Table> {
-        let ours = |leaf: &&'c Table| self.place(leaf) == Place::Leaf { root };
-        self.catalog.tables.iter().filter(ours).collect()
+    /// How many entities a root's rows are shared by.
+    pub(super) fn leaf_count(&self, root: &Table) -> usize {
+        let is_leaf = |below: &&&Table| matches!(self.place(below), Place::Leaf { .. });
+        self.descendants(root).iter().filter(is_leaf).count()
     }
+}
 
-    /// A table with all that its entity can't be made without.
-    pub(super) fn with_ancestors(&self, table: &'c Table) -> Vec<&'c Table> {
-        let mut all = vec![table];
-        all.extend(self.ancestors(table));
-        all
+/// The tables above, the nearest first. None below a table that does not tell its rows' types, or
+/// where two tables' keys refer to each other: those are rows one to one, and no hierarchy.
+fn ancestors<'c>(
+    catalog: &'c Catalog,
+    kinds: &BTreeMap<LegacyTable, TableKind>,
+    table: &LegacyTable,
+) -> Vec<&'c Table> {
+    let mut found: Vec<&'c Table> = Vec::new();
+    let mut here = table;
+    while let Some(Hierarchy::TptLeaf { root }) = kinds.get(here).map(|kind| &kind.hierarchy) {
+        let Some(parent) = catalog.table(root) else { return Vec::new() };
+        if parent.table == *table || found.contains(&parent) {
+            return Vec::new();
+        }
+        found.push(parent);
+        here = &parent.table;
     }
+    let is_system = kinds.get(here).is_some_and(|kind| kind.system);
+    let tells = found.last().is_some_and(|root| root.column("ObjectType").is_some());
+    if tells && !is_system { found } else { Vec::new() }
 }

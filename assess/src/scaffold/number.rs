@@ -6,13 +6,14 @@ use super::{
     Room,
     column::{Cell, ends_in, has_word, plain},
     draft::{ColumnDraft, Made},
+    facts::count,
 };
 
 /// Words of amounts of money.
-const AMOUNT: [&str; 27] = [
+const AMOUNT: [&str; 29] = [
     "amount", "price", "total", "subtotal", "sum", "cost", "fee", "fees", "balance", "debt",
     "paid", "vat", "tax", "salary", "wage", "discount", "deposit", "penalty", "rent", "budget",
-    "revenue", "charge", "credit", "debit", "turnover", "payment", "interest",
+    "revenue", "charge", "credit", "debit", "turnover", "payment", "interest", "net", "gross",
 ];
 
 /// Words of what is measured or counted, whatever else the name says.
@@ -116,8 +117,8 @@ fn enumeration<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>)
     let null = (facts.nulls > 0 && has_zero).then(|| name(0));
     if null.is_some() {
         draft.remark(format!(
-            "NULL ({} rows) was never set: XPO reads it as the enum's zero.",
-            facts.nulls
+            "NULL ({}) was never set: XPO reads it as the enum's zero.",
+            count(facts.nulls)
         ));
     }
     Some(Made::Enum {

@@ -265,7 +265,7 @@ fn types<'c>(room: &Room<'c>, table: &'c Table, parts: &[&'c Table]) -> (Vec<Str
         return (known, Vec::new());
     }
     let classes: Vec<String> =
-        std::iter::once(leaf).chain(&below).map(|table| table.table.name.clone()).collect();
+        std::iter::once(leaf).chain(below).map(|table| table.table.name.clone()).collect();
     let question = format!(
         "the full type name, as XPObjectType.TypeName spells it; rows of {} with another type are \
          left out, and so are those of its own class",

@@ -4,7 +4,7 @@ use super::{
     Room,
     column::{self, Cell},
     draft::{ColumnDraft, EntityDraft, Made},
-    entity,
+    entity, facts,
     names::Names,
     notes::Note,
     outline::Outlines,
@@ -94,7 +94,7 @@ fn explain(
         draft.ask(format!("no constraint says so: is this a reference to {target}?"));
     }
     if let Some(hazard) = room.facts.hazard(cell.table, cell.column, "orphan") {
-        let count = hazard.count.map_or_else(|| "rows".to_owned(), |count| format!("{count} rows"));
+        let count = hazard.count.map_or_else(|| "rows".to_owned(), facts::count);
         draft.ask(format!(
             "{count} refer to nothing: does their column become NULL, stay (allow), or stop the cutover \
              (refuse)?"

@@ -5,12 +5,7 @@ use mapping::{
     key::can_refer,
 };
 
-use super::{
-    Room,
-    family::Place,
-    outline::base_name,
-    words::{singular, snake},
-};
+use super::{Room, family::Place, words::snake};
 
 /// Columns that hold another table's key, in the order of that key.
 #[derive(Debug, Clone)]
@@ -90,12 +85,7 @@ fn fits(columns: &[&Column], target: &Table) -> bool {
 /// `ContractContractNo`; a child's own key begins with `Key`, or repeats the names.
 fn composites<'c>(room: &Room<'c>, table: &'c Table) -> Vec<Reference<'c>> {
     let mut found = Vec::new();
-    let targets = room
-        .catalog
-        .tables
-        .iter()
-        .filter(|target| target.primary_key.len() > 1 && !room.families.is_system(target));
-    for target in targets {
+    for target in room.composites().iter().copied() {
         let Some(first) = target.primary_key.first() else { continue };
         for column in &table.columns {
             let Some(prefix) = before(&column.name, first) else { continue };
@@ -164,15 +154,8 @@ fn singles<'c>(room: &Room<'c>, table: &'c Table) -> Vec<Reference<'c>> {
         if is_key || base.is_empty() {
             continue;
         }
-        let named = |target: &&Table| {
-            let full = snake(&target.table.name);
-            let name = base_name(target);
-            [full, name].iter().any(|name| *name == base || singular(name) == base)
-                && fits(&[column], target)
-                && !room.families.is_system(target)
-                && Some(*target) != room.families.dictionary()
-        };
-        let targets: Vec<&Table> = room.catalog.tables.iter().filter(named).collect();
+        let targets = room.named(&base).iter().filter(|target| fits(&[column], target));
+        let targets: Vec<&Table> = targets.copied().collect();
         if let [target] = targets.as_slice() {
             found.push(Reference { columns: vec![column], target, declared: false, base });
         }

@@ -7,7 +7,7 @@ use super::{
     draft::{EntityDraft, Made},
     names::{Names, literal, sql},
     notes::{Note, Syntax, write},
-    unique::{self, Rule},
+    unique::{self, FOLDING, Found, Rule},
 };
 
 pub(super) fn file(
@@ -100,8 +100,21 @@ fn unique_rules(
     out: &mut String,
 ) -> Vec<String> {
     let mut made = Vec::new();
-    for entity in entities {
-        for rule in unique::rules(room, entity) {
+    let rules: Vec<(&EntityDraft<'_>, Vec<Found>)> =
+        entities.iter().map(|entity| (*entity, unique::rules(room, entity))).collect();
+    let folds = |rule: &Found| {
+        rule.as_ref().is_ok_and(|rule| rule.expressions.iter().any(|e| e.contains(FOLDING)))
+    };
+    if rules.iter().flat_map(|(_, rules)| rules).any(folds) {
+        let why = format!(
+            "The legacy collation does not look at case. {FOLDING} knows the letters of every script, \
+             whatever the database's own locale is; a look-up that is to use the index says the same."
+        );
+        out.push('\n');
+        write(&[Note::Remark(why)], Syntax::Sql, out);
+    }
+    for (entity, rules) in rules {
+        for rule in rules {
             out.push('\n');
             let rule = match rule {
                 Ok(rule) => rule,

@@ -29,7 +29,8 @@ pub fn select(catalog: &Catalog, words: &[String]) -> Result<Vec<LegacyTable>, V
     for word in words {
         match find(catalog, word) {
             Ok(table) => {
-                wanted.extend(families.with_ancestors(table));
+                wanted.push(table);
+                wanted.extend(families.ancestors(table));
                 wanted.extend(families.descendants(table));
             }
             Err(sentence) => refused.push(sentence),

@@ -28,6 +28,9 @@ pub(super) struct Rule {
     pub(super) question: Option<String>,
 }
 
+/// The collation that knows the small and capital letters of every script.
+pub(super) const FOLDING: &str = "\"und-x-icu\"";
+
 /// A rule, or why there can be none.
 pub(super) type Found = Result<Rule, String>;
 
@@ -118,7 +121,7 @@ fn rule(
     }
     rule.conditions.dedup();
     let root = entity.parts.first().filter(|_| part == 0);
-    let is_shared = root.is_some_and(|root| room.families.leaves(root).len() > 1);
+    let is_shared = root.is_some_and(|root| room.families.leaf_count(root) > 1);
     if is_shared && rule.question.is_none() {
         rule.question = Some(
             "kept over all classes there, over this table's rows alone here: is that enough?"
@@ -162,7 +165,8 @@ fn expression(room: &Room<'_>, draft: &ColumnDraft<'_>) -> String {
     let collation = collation.unwrap_or(&room.catalog.collation).to_uppercase();
     let name = sql(&draft.name);
     match draft.made {
-        Made::Text(_) if collation.contains("_CI") => format!("lower({name})"),
+        // The database's own locale may fold no letters but English ones.
+        Made::Text(_) if collation.contains("_CI") => format!("lower({name} collate {FOLDING})"),
         _ => name,
     }
 }

@@ -93,9 +93,9 @@ impl ByHand for Assessment {
             ("Space", "FloorNo", &[(-1, 20), (1, 100)]),
             ("Contract", "Status", &[(0, 20), (1, 98), (4, 1)]),
             ("Invoice", "Status", &[(0, 20), (1, 100)]),
-            ("Payment", "Method", &[(-1, 1), (0, 119)]),
+            ("Payment", "Method", &[(-1, 1), (0, 100), (1, 19)]),
             ("ContractAttachment", "DocKind", &[(0, 20), (1, 100)]),
-            ("PermissionPolicyRole", "PermissionPolicy", &[(0, 100), (2, 20)]),
+            ("PermissionPolicyRole", "PermissionPolicy", &[(0, 100), (1, 1), (2, 19)]),
         ] {
             self.column(table, column).values = values.to_vec();
         }
