@@ -6,3 +6,4 @@
 
 pub mod assessment;
 pub mod kind;
+pub mod scaffold;

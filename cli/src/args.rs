@@ -216,6 +216,41 @@ pub(crate) enum QuarantineCommand {
 pub(crate) enum MappingCommand {
     /// Check the mapping files against the catalogue; every mistake with file, line and column
     Check,
+    /// Draft mapping files, a migration and what is sealed at cutover from the legacy catalogue;
+    /// what it is unsure of it asks in the files, at the line
+    Scaffold(ScaffoldArgs),
+}
+
+/// `ficus mapping scaffold`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScaffoldArgs {
+    /// Legacy tables, such as Contract or dbo.Contract, in any case
+    #[arg(value_name = "TABLE", required_unless_present = "all")]
+    pub(crate) tables: Vec<String>,
+    /// All tables of the catalogue
+    #[arg(long, conflicts_with = "tables")]
+    pub(crate) all: bool,
+    /// What `ficus assess` wrote as JSON: with it there are fewer questions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) assessment: Option<PathBuf>,
+    /// The time zone of the legacy side's wall clock, such as Asia/Ulaanbaatar
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// The currency of amounts, such as MNT
+    #[arg(long, value_name = "CODE", requires = "digits")]
+    pub(crate) currency: Option<String>,
+    /// The digits of its minor unit
+    #[arg(long, value_name = "N", requires = "currency")]
+    pub(crate) digits: Option<u8>,
+    /// One domain for all tables; by default each gets the one that its name tells
+    #[arg(long, value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+    /// Write the files below this folder, all or none, instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Overwrite files that are there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 }
 
 /// `ficus catalog`.

@@ -10,6 +10,7 @@ mod mapping;
 mod migrate;
 mod quarantine;
 mod reconcile;
+mod scaffold;
 mod serve;
 mod status;
 

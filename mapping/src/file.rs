@@ -46,7 +46,7 @@ use std::fmt;
 pub(crate) use column::{ColumnSaid, Kind};
 pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
-pub(crate) use options::closest;
+pub use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
 pub(crate) use unique::UniqueSaid;
 

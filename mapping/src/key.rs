@@ -76,6 +76,19 @@ impl fmt::Debug for CanonicalKey {
     }
 }
 
+/// Whether a column of this type can be part of a key.
+#[must_use]
+pub fn can_be_key(sql_type: &SqlType) -> bool {
+    KeyKind::of(sql_type, "").is_some()
+}
+
+/// Whether a column of type `from` can refer to a key column of type `to`.
+#[must_use]
+pub fn can_refer(from: &SqlType, to: &SqlType) -> bool {
+    let kinds = KeyKind::of(to, "").zip(KeyKind::of(from, ""));
+    kinds.is_some_and(|(to, from)| to.accepts(from))
+}
+
 /// What a key column holds: the comparison that makes two values one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyKind {

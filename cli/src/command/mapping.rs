@@ -4,9 +4,15 @@ use mapping::plan::{Plan, TableRole};
 
 use crate::{args::MappingCommand, exit::Exit, out, parts, settings::Settings};
 
-/// Checks the mapping files.
+/// Checks the mapping files, or drafts some.
 pub(crate) async fn run(command: &MappingCommand, settings: &Settings) -> anyhow::Result<Exit> {
-    let MappingCommand::Check = command;
+    match command {
+        MappingCommand::Check => check(settings).await,
+        MappingCommand::Scaffold(args) => super::scaffold::run(args, settings).await,
+    }
+}
+
+async fn check(settings: &Settings) -> anyhow::Result<Exit> {
     let files = parts::mapping_files(settings)?;
     let catalog = parts::catalog(settings).await?;
     match Plan::compile(&files, &catalog) {

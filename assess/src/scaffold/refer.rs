@@ -1,0 +1,129 @@
+//! Columns that become references.
+
+use super::{
+    Room,
+    column::{self, Cell},
+    draft::{ColumnDraft, EntityDraft, Made},
+    entity, facts,
+    names::Names,
+    notes::Note,
+    outline::Outlines,
+    reference::Reference,
+    words::singular,
+};
+use crate::kind::BaseClass;
+
+/// Maps a column that is the first of a reference, or a later one: then nothing is left to do.
+pub(super) fn add<'c>(
+    room: &Room<'c>,
+    outlines: &Outlines<'c>,
+    (cell, reference): (Cell<'c>, &Reference<'c>),
+    entity: &mut EntityDraft<'c>,
+    names: &mut Names,
+) {
+    let targets = outlines.entities_of(reference.target);
+    if targets.is_empty() {
+        as_values(room, (cell, reference), entity, names);
+        return;
+    }
+    let in_order = cell.table.columns.iter().find(|column| reference.columns.contains(column));
+    if in_order != Some(cell.column) {
+        return;
+    }
+    let base = base(room, cell, reference);
+    for (index, to) in targets.iter().enumerate() {
+        let to_one = singular(to);
+        let wanted = match (base.is_empty(), targets.len()) {
+            (true, _) => format!("{to_one}_id"),
+            (false, 1) => format!("{base}_id"),
+            (false, _) => format!("{base}_{to_one}_id"),
+        };
+        let name = names.take(&[wanted.clone(), format!("legacy_{wanted}")]);
+        let made = Made::Ref { to: to.clone(), orphans: orphans(room, cell, reference, targets) };
+        let mut draft = ColumnDraft::new(name, cell.part, cell.column, made);
+        draft.sources.clone_from(&reference.columns);
+        if index == 0 {
+            explain(room, cell, reference, targets, &mut draft);
+        }
+        entity.columns.push(draft);
+    }
+}
+
+/// The name of a link's reference is the singular of the collection's.
+fn base(room: &Room<'_>, cell: Cell<'_>, reference: &Reference<'_>) -> String {
+    let is_link =
+        room.families.kind(cell.table).is_some_and(|kind| kind.base == BaseClass::LinkTable);
+    if is_link { singular(&reference.base) } else { reference.base.clone() }
+}
+
+/// What the seal does about a parent that never came.
+fn orphans(
+    room: &Room<'_>,
+    cell: Cell<'_>,
+    reference: &Reference<'_>,
+    targets: &[String],
+) -> &'static str {
+    let in_key = |name: &String| {
+        reference.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    let in_key = cell.table.primary_key.iter().any(in_key);
+    match (targets.len(), reference.declared) {
+        (1, true) if room.facts.hazard(cell.table, cell.column, "orphan").is_none() => "refuse",
+        // A row's own key can't lose a part of itself.
+        (1, _) if in_key && !reference.declared => "allow",
+        (1, true) if in_key => "refuse",
+        _ => "null",
+    }
+}
+
+fn explain(
+    room: &Room<'_>,
+    cell: Cell<'_>,
+    reference: &Reference<'_>,
+    targets: &[String],
+    draft: &mut ColumnDraft<'_>,
+) {
+    let target = &reference.target.table;
+    if targets.len() > 1 {
+        draft.ask(format!(
+            "{target} became several entities: one column for each, and the one that finds no row \
+             is NULL after the seal. Which can never be meant?"
+        ));
+    }
+    if !reference.declared {
+        draft.ask(format!("no constraint says so: is this a reference to {target}?"));
+    }
+    if let Some(hazard) = room.facts.hazard(cell.table, cell.column, "orphan") {
+        let count = hazard.count.map_or_else(|| "rows".to_owned(), facts::count);
+        draft.ask(format!(
+            "{count} refer to nothing: does their column become NULL, stay (allow), or stop the cutover \
+             (refuse)?"
+        ));
+    }
+    for column in &reference.columns {
+        draft
+            .notes
+            .extend(room.facts.open_hazards(cell.table, column).into_iter().map(Note::Question));
+    }
+}
+
+/// The other table is mapped nowhere, so the key stays what it is.
+fn as_values<'c>(
+    room: &Room<'c>,
+    (cell, reference): (Cell<'c>, &Reference<'c>),
+    entity: &mut EntityDraft<'c>,
+    names: &mut Names,
+) {
+    let before = entity.columns.len();
+    entity::add(room, cell, entity, names);
+    let is_first =
+        cell.table.columns.iter().find(|c| reference.columns.contains(c)) == Some(cell.column);
+    if let Some(draft) = entity.columns.get_mut(before).filter(|_| is_first) {
+        draft.notes.retain(|note| *note != column::unexplained());
+        let says = if reference.declared { "refers" } else { "seems to refer" };
+        draft.ask(format!(
+            "{says} to {}, which no mapping file maps yet; make it a \"ref\" once it has an entity",
+            reference.target.table
+        ));
+    }
+}
