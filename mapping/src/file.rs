@@ -7,7 +7,7 @@
 //!
 //! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`.
+//! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`.
 //!
 //! | a column made `as` | is made from | and may say |
 //! | --- | --- | --- |

@@ -106,6 +106,8 @@ pub enum SoftDelete {
     Delete,
     /// The target row stays, with `deleted_at` set.
     DeletedAt,
+    /// The target row leaves its table and is kept in `ficus.archive`.
+    Archive,
 }
 
 /// A part of an entity: one legacy table's share of its columns.

@@ -30,7 +30,9 @@ pub enum RowKind {
     Upsert,
     /// The row is there and soft-deleted: an existing target row keeps its references (the
     /// legacy row has lost its own by now) and its `deleted_at` if it has one, and takes every
-    /// other column; a missing one is inserted with what there is.
+    /// other column; a missing one is inserted with what there is. With
+    /// [`crate::plan::SoftDelete::Archive`] all of this goes to the archive, and the row leaves
+    /// its table.
     SoftDelete,
     /// The row is gone. No fields.
     Delete,

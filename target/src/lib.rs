@@ -6,10 +6,12 @@
 //!
 //! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
+//! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
 //! [`quarantine`], [`report`], [`status`].
 
 mod apply;
+mod archive;
 pub mod batch;
 mod checkpoint;
 pub mod chunk;
@@ -40,6 +42,7 @@ mod statement;
 pub mod status;
 mod tally;
 mod target;
+mod work;
 mod writer;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};

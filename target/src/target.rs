@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use mapping::plan::{EntityId, Part, PgType, Plan, TableId};
+use mapping::plan::{EntityId, Part, PgType, Plan, SoftDelete, TableId};
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
-use crate::{Error, keys::Keys, statement::Statements, writer::Writers};
+use crate::{
+    Error, archive::ArchiveStatements, keys::Keys, statement::Statements, writer::Writers,
+};
 
 /// The Postgres side under the engine's role. Cheap to share behind an [`Arc`].
 pub struct Target {
@@ -24,6 +26,8 @@ pub(crate) struct Registered {
     pub(crate) shapes: Vec<i32>,
     /// Its statements.
     pub(crate) statements: Statements,
+    /// Those of its archive, where soft-deleted rows go there.
+    pub(crate) archive: Option<ArchiveStatements>,
 }
 
 impl Target {
@@ -46,7 +50,11 @@ impl Target {
             }
             let special = crate::parts::special(entity, 0);
             let statements = Statements::new(entity, number, special);
-            entities.push(Registered { number, shapes, statements });
+            let archive = (entity.soft_delete == SoftDelete::Archive).then(|| {
+                let place = (statements.stage.as_str(), &statements.table, number);
+                ArchiveStatements::new(place, &statements.columns, special)
+            });
+            entities.push(Registered { number, shapes, statements, archive });
         }
         drop(connection);
         Ok(Self { pool, plan, entities, keys: Keys::default(), writers: Writers::default() })

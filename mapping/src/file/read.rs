@@ -197,10 +197,11 @@ fn entity(
     })
 }
 
-const SOFT_DELETES: [(&str, SoftDelete); 3] = [
+const SOFT_DELETES: [(&str, SoftDelete); 4] = [
     ("none", SoftDelete::None),
     ("delete", SoftDelete::Delete),
     ("deleted_at", SoftDelete::DeletedAt),
+    ("archive", SoftDelete::Archive),
 ];
 
 /// A column with a reason, or (`Owner.Photo = "…"` without quotes) a table of them.

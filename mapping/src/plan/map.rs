@@ -134,7 +134,7 @@ impl TablePlan {
                 );
             }
             (Some(_), SoftDelete::Delete) => RowKind::Delete,
-            (Some(_), SoftDelete::DeletedAt) => RowKind::SoftDelete,
+            (Some(_), SoftDelete::DeletedAt | SoftDelete::Archive) => RowKind::SoftDelete,
             (Some(_), SoftDelete::None) => RowKind::Upsert,
         };
         if kind == RowKind::Delete {

@@ -156,8 +156,13 @@ pub(crate) fn catalog() -> Catalog {
 }
 
 pub(crate) fn plan() -> Plan {
+    plan_of(MAPPING)
+}
+
+/// The same tables under another mapping.
+pub(crate) fn plan_of(mapping: &str) -> Plan {
     let file = |name: &str, text: &str| MappingFile { name: name.into(), text: text.into() };
-    let files = [file("lab.toml", MAPPING), file("ignored.toml", IGNORED)];
+    let files = [file("lab.toml", mapping), file("ignored.toml", IGNORED)];
     Plan::compile(&files, &catalog()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
@@ -179,6 +184,10 @@ async fn template() -> &'static str {
 
 impl Lab {
     pub(crate) async fn new() -> Self {
+        Self::with_plan(plan()).await
+    }
+
+    pub(crate) async fn with_plan(plan: Plan) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("lab_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let template = template().await;
@@ -190,7 +199,7 @@ impl Lab {
             async move { target::connect(&settings).await.expect("a pool") }
         };
         let engine = pool(Role::Engine).await;
-        let target = Arc::new(Target::open(engine, Arc::new(plan())).await.expect("a target"));
+        let target = Arc::new(Target::open(engine, Arc::new(plan)).await.expect("a target"));
         let owner = pool(Role::Owner).await;
         let admin = PgPool::connect(&server.url(SUPERUSER, &name)).await.expect("a pool");
         Self { target, owner, admin, url }
@@ -215,7 +224,7 @@ impl Lab {
             max_connections: 4,
         };
         let pool = target::connect(&settings).await.expect("a pool");
-        Target::open(pool, Arc::new(plan())).await.expect("a target")
+        Target::open(pool, Arc::clone(self.target.plan())).await.expect("a target")
     }
 
     pub(crate) fn batch(&self) -> Builder {

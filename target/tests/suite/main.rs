@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
