@@ -19,6 +19,7 @@ mod cover;
 mod entity;
 mod null;
 mod outline;
+mod sequence;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ impl Plan {
             .map(|outline| entity::build(outline, &outlines, &mut book, m))
             .collect();
         table::check_candidates(&outlines, &book, m);
+        let sequences = sequence::sequences(&said, &entities, &mut book, m);
         if !mistakes.is_empty() {
             return Err(mistakes.into_sorted());
         }
@@ -53,6 +55,7 @@ impl Plan {
             database: catalog.database.clone(),
             entities,
             tables: finish(book, &outlines),
+            sequences,
             version: version(files),
         })
     }

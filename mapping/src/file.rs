@@ -5,7 +5,10 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
+//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `[[sequence]]`, `object_types`.
+//! A sequence: **`name`** (in Postgres), **`from`** = `"entity.column"`, one or a list of them; for texts
+//! `pattern`, one regular expression or a list, each for the whole value and with one group for the number
+//! (without: the value is the number), and `except` for values without one; `above`, `step`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
 //! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`.
 //!
@@ -31,6 +34,7 @@
 mod column;
 mod options;
 mod read;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -40,6 +44,7 @@ use std::fmt;
 pub(crate) use column::{ColumnSaid, Kind};
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
+pub(crate) use sequence::SequenceSaid;
 
 /// One mapping file, already read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@ pub mod key;
 pub mod plan;
 pub mod position;
 pub mod row;
+pub mod sequence;
 pub mod value;
 mod zone;
 

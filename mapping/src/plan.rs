@@ -6,6 +6,7 @@ use crate::{
     catalog::{Catalog, LegacyTable, SqlType},
     key::{CanonicalKey, canonical},
     position::Position,
+    sequence::SequencePlan,
     value::LegacyValue,
 };
 
@@ -310,6 +311,8 @@ pub struct Plan {
     pub entities: Vec<EntityPlan>,
     /// All tables that the files name, by id.
     pub tables: Vec<TablePlan>,
+    /// The sequences that go on where legacy numberings end.
+    pub sequences: Vec<SequencePlan>,
     /// A hash of the files' texts: the mapping's version in every report.
     pub version: String,
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::{key::CanonicalKey, plan::EntityId, position::Position};
+use crate::{key::CanonicalKey, plan::EntityId, position::Position, sequence::Numbers};
 
 /// Which columns of a row the event did not carry: bit *n* is column *n* of the part.
 pub type ColumnMask = u64;
@@ -114,6 +114,8 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Batches {
     batches: Vec<RowBatch>,
+    /// The document numbers of all rows that were mapped or refused.
+    pub numbers: Numbers,
 }
 
 impl Batches {

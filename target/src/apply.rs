@@ -30,7 +30,7 @@ use crate::{
     park, parts,
     poison::{self, Record, Way},
     prepare::Prepared,
-    settle,
+    sequence, settle,
     tally::{Account, Outcome, Tally},
     work::Work,
     writer::Writer,
@@ -121,6 +121,7 @@ impl Target {
         let applied = applied?;
         self.writers.put_back(writer);
         self.keys.committed(resolved);
+        self.numbers.committed(&work.numbers);
         Ok(applied)
     }
 
@@ -159,6 +160,7 @@ impl Target {
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;
+        sequence::store(&mut session, &work.parts, &work.numbers).await?;
         self.close_counts(&mut session.tally, &batch.read, origin)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");

@@ -11,8 +11,9 @@ use mapping::plan::{EntityPlan, TableId};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::{
-    Error, Target, hook,
+    Error, SetSequence, Target, hook,
     seal::{self, ForeignKey},
+    sequence,
 };
 
 mod gates;
@@ -98,12 +99,14 @@ pub struct Decision<'a> {
 }
 
 /// What a cutover did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CutOver {
     /// The gates as they were in its transaction; all green.
     pub gates: Vec<Gate>,
     /// The constraints that were sealed, and those that were not.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The sequences that go on above the legacy numbers.
+    pub sequences: Vec<SetSequence>,
 }
 
 impl Target {
@@ -237,7 +240,7 @@ impl Target {
         let now = state(&mut transaction, domain, " for update").await?;
         hook::point("cutover.freeze");
         if now == State::CutOver {
-            return Ok(CutOver { gates: Vec::new(), foreign_keys: Vec::new() });
+            return Ok(CutOver::default());
         }
         let foreign_keys = seal::foreign_keys(self, &mut transaction, domain).await?;
         let gates = gates::evaluate(self, &mut transaction, domain, terms, &foreign_keys).await?;
@@ -248,10 +251,11 @@ impl Target {
         }
         hook::point("cutover.verify");
         seal::seal(&mut transaction, domain, &foreign_keys, decision.actor).await?;
+        let sequences = sequence::cutover::set(self, &mut transaction, domain).await?;
         set(&mut transaction, domain, now, State::CutOver).await?;
         hook::point("cutover.switch");
         commit(transaction).await?;
-        Ok(CutOver { gates, foreign_keys })
+        Ok(CutOver { gates, foreign_keys, sequences })
     }
 
     /// Hands a domain back: its constraints go, and rows that the API made can be written by the

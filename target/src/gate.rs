@@ -32,6 +32,8 @@ pub(crate) struct Gate {
     pub(crate) has_quarantine: bool,
     /// Rows of the entity are in the archive.
     pub(crate) has_archived: bool,
+    /// Rows of the entity have document numbers that could not be read.
+    pub(crate) has_unread: bool,
 }
 
 /// How a batch meets an entity.
@@ -121,7 +123,8 @@ pub(crate) async fn look(
                         where (x.entity = w.entity or x.entity is null)
                           and x.state = 'open') as quarantine,
                 exists (select from ficus.archive x
-                        where x.entity = w.entity and x.state = 'archived') as archived
+                        where x.entity = w.entity and x.state = 'archived') as archived,
+                exists (select from ficus.sequence_unread x where x.entity = w.entity) as unread
          from unnest($1::int2[], $2::text[]) with ordinality as w (entity, domain, n)
          left join held h on h.name = w.domain order by w.n",
     )
@@ -136,6 +139,7 @@ pub(crate) async fn look(
         has_parked: row.get("parked"),
         has_quarantine: row.get("quarantine"),
         has_archived: row.get("archived"),
+        has_unread: row.get("unread"),
     });
     Ok(demands.keys().copied().zip(gates).collect())
 }

@@ -37,6 +37,7 @@ pub mod quarantine;
 pub mod report;
 mod reserve;
 pub mod seal;
+mod sequence;
 mod settle;
 mod statement;
 pub mod status;
@@ -50,6 +51,7 @@ pub use connect::{Role, Settings, connect, connect_lazy};
 pub use error::{Cause, Disposition, Error};
 pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
 pub use prepare::Prepared;
+pub use sequence::cutover::SetSequence;
 pub use target::Target;
 
 /// Connections to Postgres, for callers that do not name the driver.

@@ -60,6 +60,7 @@ impl Target {
         if error.lost_connection() {
             self.keys.clear();
             self.writers.clear();
+            self.numbers.clear();
         }
     }
 }

@@ -6,7 +6,12 @@ use mapping::plan::{EntityId, Part, PgType, Plan, SoftDelete, TableId};
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
 use crate::{
-    Error, archive::ArchiveStatements, keys::Keys, statement::Statements, writer::Writers,
+    Error,
+    archive::ArchiveStatements,
+    keys::Keys,
+    sequence::{self, Known},
+    statement::Statements,
+    writer::Writers,
 };
 
 /// The Postgres side under the engine's role. Cheap to share behind an [`Arc`].
@@ -14,8 +19,11 @@ pub struct Target {
     pool: PgPool,
     plan: Arc<Plan>,
     pub(crate) entities: Vec<Registered>,
+    /// Postgres's numbers of the plan's sequences.
+    sequences: Vec<i32>,
     pub(crate) keys: Keys,
     pub(crate) writers: Writers,
+    pub(crate) numbers: Known,
 }
 
 /// What Postgres and the engine know of an entity beside the plan.
@@ -56,8 +64,10 @@ impl Target {
             });
             entities.push(Registered { number, shapes, statements, archive });
         }
+        let sequences = sequence::register(&mut connection, &plan).await?;
         drop(connection);
-        Ok(Self { pool, plan, entities, keys: Keys::default(), writers: Writers::default() })
+        let (keys, writers, numbers) = <(Keys, Writers, Known)>::default();
+        Ok(Self { pool, plan, entities, sequences, keys, writers, numbers })
     }
 
     /// The plan.
@@ -98,6 +108,12 @@ impl Target {
         self.entities
             .get(index)
             .ok_or_else(|| Error::NotFound { what: format!("entity number {index} in the plan") })
+    }
+
+    /// Postgres's number of a sequence of the plan.
+    pub(crate) fn sequence_id(&self, index: usize) -> Result<i32, Error> {
+        let id = self.sequences.get(index).copied();
+        id.ok_or_else(|| Error::NotFound { what: format!("sequence number {index} in the plan") })
     }
 
     /// A legacy table's name as it is stored, such as `dbo.Contract`.

@@ -6,6 +6,7 @@ use mapping::{
     key::CanonicalKey,
     plan::{EntityId, SoftDelete, TableId, TableRole},
     row::RowKind,
+    sequence::Numbers,
 };
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ pub(crate) struct Work {
     /// Told by the checkpoint's rows once the batch is committed.
     pub(crate) tag: Uuid,
     pub(crate) parts: Vec<mapping::row::RowBatch>,
+    pub(crate) numbers: Numbers,
     pub(crate) demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
     pub(crate) seconds: HashSet<(usize, usize)>,
@@ -27,6 +29,7 @@ pub(crate) struct Work {
 
 impl Target {
     pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
+        let numbers = std::mem::take(&mut batch.rows.numbers);
         let parts = std::mem::take(&mut batch.rows).into_inner();
         let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
         for part in parts.iter().filter(|part| !part.rows.is_empty()) {
@@ -63,7 +66,7 @@ impl Target {
         }
         let seconds = self.second_rows(&parts);
         let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
-        Ok(Work { batch, tag, parts, demands, seconds, keyed, keyed_by_entry })
+        Ok(Work { batch, tag, parts, numbers, demands, seconds, keyed, keyed_by_entry })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is

@@ -9,6 +9,7 @@ use super::{
     Mistakes, Place, Said,
     column::{self, ColumnSaid},
     options::{Options, entries, place, type_of},
+    sequence::{self, SequenceSaid},
 };
 use crate::plan::SoftDelete;
 
@@ -19,6 +20,7 @@ pub(crate) struct FileSaid {
     /// Table and reason.
     pub(crate) ignores: Vec<(Said<String>, String)>,
     pub(crate) object_types: Option<Said<String>>,
+    pub(crate) sequences: Vec<SequenceSaid>,
 }
 
 /// What an `[[entity]]` says.
@@ -63,6 +65,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
     let object_types = options.text("object_types", m);
     let entities = tables(&mut options, "entity", m);
     let ignores = tables(&mut options, "ignore", m);
+    let sequences = tables(&mut options, "sequence", m);
     options.finish(m);
 
     if domain.is_none() && !entities.is_empty() {
@@ -77,6 +80,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         entities: entities.into_iter().filter_map(|t| entity(file, t, &domain, m)).collect(),
         ignores: ignores.into_iter().filter_map(|t| ignore(file, t, m)).collect(),
         object_types,
+        sequences: sequences.into_iter().filter_map(|t| sequence::read(t, m)).collect(),
     }
 }
 

@@ -25,6 +25,8 @@ mod quarantine;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod sequences;
+#[cfg(test)]
 mod settling;
 #[cfg(test)]
 mod unknown_commit;
