@@ -21,6 +21,7 @@ mod filter;
 mod lookup;
 mod null;
 mod outline;
+mod sequence;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ impl Plan {
             .map(|outline| entity::build(outline, &outlines, &mut book, m))
             .collect();
         table::check_candidates(&outlines, &book, m);
+        let sequences = sequence::sequences(&said, &entities, &mut book, m);
         if !mistakes.is_empty() {
             return Err(mistakes.into_sorted());
         }
@@ -57,6 +59,7 @@ impl Plan {
             database: catalog.database.clone(),
             entities,
             tables: finish(book, &outlines),
+            sequences,
             version: version(files),
         })
     }

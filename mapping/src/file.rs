@@ -5,9 +5,12 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
+//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `[[sequence]]`, `object_types`.
+//! A sequence: **`name`** (in Postgres), **`from`** = `"entity.column"`, one or a list of them; for texts
+//! `pattern`, one regular expression or a list, each for the whole value and with one group for the number
+//! (without: the value is the number), and `except` for values without one; `above`, `step`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`,
+//! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`,
 //! `[[entity.unique]]` (see [`unique`]).
 //!
 //! | a column made `as` | is made from | and may say |
@@ -36,6 +39,7 @@ mod flags;
 mod lookup;
 mod options;
 mod read;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -48,6 +52,7 @@ pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
+pub(crate) use sequence::SequenceSaid;
 pub(crate) use unique::UniqueSaid;
 
 /// One mapping file, already read.

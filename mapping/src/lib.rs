@@ -20,6 +20,7 @@ pub mod name;
 pub mod plan;
 pub mod position;
 pub mod row;
+pub mod sequence;
 pub mod value;
 mod zone;
 

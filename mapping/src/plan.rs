@@ -6,6 +6,7 @@ use crate::{
     catalog::{Catalog, LegacyTable, SqlType},
     key::{CanonicalKey, canonical},
     position::Position,
+    sequence::SequencePlan,
     value::LegacyValue,
 };
 
@@ -135,6 +136,8 @@ pub enum SoftDelete {
     Delete,
     /// The target row stays, with `deleted_at` set.
     DeletedAt,
+    /// The target row leaves its table and is kept in `ficus.archive`.
+    Archive,
 }
 
 /// A part of an entity: one legacy table's share of its columns.
@@ -345,6 +348,8 @@ pub struct Plan {
     pub entities: Vec<EntityPlan>,
     /// All tables that the files name, by id.
     pub tables: Vec<TablePlan>,
+    /// The sequences that go on where legacy numberings end.
+    pub sequences: Vec<SequencePlan>,
     /// A hash of the files' texts: the mapping's version in every report.
     pub version: String,
 }

@@ -6,7 +6,9 @@
 //! - a delete, or an image that knows all columns, replaces everything before it;
 //! - an image without its LOBs is laid over the image before it, unless a change between the two
 //!   is in quarantine: then it waits behind that (law 4);
-//! - a soft delete leaves the references of the image before it, and its mark if it has one.
+//! - a soft delete leaves the references of the image before it, and its mark if it has one;
+//! - a soft delete that goes to the archive is history: it is joined with nothing, and nothing
+//!   replaces it.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -76,6 +78,14 @@ pub(crate) struct Special {
     /// Columns that a soft delete brings, where it knows them: all but the id, `deleted_at` and
     /// the references, which the legacy row has lost by then (trap 3).
     pub(crate) brought: ColumnMask,
+    /// Whether a soft-deleted row leaves its table for the archive.
+    pub(crate) archives: bool,
+}
+
+impl Special {
+    fn is_archived(self, change: &Change<'_>) -> bool {
+        self.archives && change.kind == RowKind::SoftDelete
+    }
 }
 
 /// Positions of quarantined changes, by row. What is partial and newer must wait behind them.
@@ -119,7 +129,8 @@ pub(crate) fn fold<'a>(
         let waits = change.kind == RowKind::Upsert && change.is_partial();
         change.behind = waits && barriers.between(change.id, known, change.position);
         if merge && change.replaces() {
-            for earlier in row.drain(..) {
+            let archived = row.iter().rposition(|earlier| special.is_archived(earlier));
+            for earlier in row.drain(archived.map_or(0, |last| last + 1)..) {
                 earlier.count(tally, Outcome::Folded);
             }
         }
@@ -157,6 +168,9 @@ fn flush<'a>(row: &mut Vec<Change<'a>>, rounds: &mut Vec<Vec<Change<'a>>>) {
 /// has. `b` is neither a delete nor a full image.
 fn join<'a>(a: &Change<'a>, b: &Change<'a>, special: Special) -> Option<Change<'a>> {
     use RowKind::{Delete, SoftDelete, Upsert};
+    if special.is_archived(b) {
+        return None;
+    }
     match (a.kind, b.kind) {
         (Upsert, Upsert) => Some(lay_over(a, b)),
         // Without a row, a full soft delete is inserted and a partial image is not, so a mixture

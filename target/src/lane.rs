@@ -49,6 +49,7 @@ impl Session<'_> {
             hook::point("apply.after_stage");
             self.write_full(entity, changes, &mut outcomes).await?;
             waiting = self.write_partial(entity, changes, &mut outcomes).await?;
+            self.end_restored(entity).await?;
             hook::point("apply.after_upsert");
         }
         waiting.extend(self.behind(entity, changes).await?);
@@ -85,8 +86,8 @@ impl Session<'_> {
             picked.map(|change| change.position.as_bytes().as_slice()).collect();
         let registered = self.target.registered(entity)?;
         let rows = sqlx::query(AssertSqlSafe(registered.statements.delete.clone()))
-            .bind(ids)
-            .bind(positions)
+            .bind(&ids)
+            .bind(&positions)
             .fetch_all(&mut *self.connection)
             .await
             .map_err(Error::postgres(format!("deleting from {}", registered.statements.table)))?;
@@ -102,7 +103,7 @@ impl Session<'_> {
             };
             set(outcomes, *index, outcome);
         }
-        Ok(())
+        self.end_purged(entity, &ids, &positions).await
     }
 
     /// Sends rows into the entity's staging table, which is empty afterwards but for them.
@@ -138,7 +139,9 @@ impl Session<'_> {
             self.run(entity, (sql, None), changes, &full, outcomes).await?;
         }
         let soft = indexes(changes, |change| kind(change) == Some(Staged::SoftDelete));
-        if !soft.is_empty() {
+        if !soft.is_empty() && target.registered(entity)?.archive.is_some() {
+            self.archive(entity, (changes, &soft), 0, outcomes).await?;
+        } else if !soft.is_empty() {
             let sql = statements.soft_delete(checked);
             self.run(entity, (sql, None), changes, &soft, outcomes).await?;
         }
@@ -161,7 +164,13 @@ impl Session<'_> {
             }
         }
         let mut unsure = false;
+        let archives = target.registered(entity)?.archive.is_some();
         for ((kind, mask), which) in masks {
+            if archives && kind == Staged::PartialSoftDelete {
+                unsure |= !self.archive(entity, (changes, &which), mask, outcomes).await?;
+                continue;
+            }
+            self.bring_back(entity, mask).await?;
             let sql = statements.partial(kind, mask);
             let mask = i64::from_ne_bytes(mask.to_ne_bytes());
             unsure |= !self.run(entity, (&sql, Some(mask)), changes, &which, outcomes).await?;

@@ -6,10 +6,12 @@
 //!
 //! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
+//! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
 //! [`quarantine`], [`report`], [`status`].
 
 mod apply;
+mod archive;
 pub mod batch;
 mod checkpoint;
 pub mod chunk;
@@ -35,12 +37,14 @@ pub mod quarantine;
 pub mod report;
 mod reserve;
 pub mod seal;
+mod sequence;
 mod settle;
 mod statement;
 pub mod status;
 mod tally;
 mod target;
 pub mod unique;
+mod work;
 mod writer;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};
@@ -48,6 +52,7 @@ pub use connect::{Role, Settings, connect, connect_lazy};
 pub use error::{Cause, Disposition, Error};
 pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
 pub use prepare::Prepared;
+pub use sequence::cutover::SetSequence;
 pub use target::Target;
 
 /// Connections to Postgres, for callers that do not name the driver.

@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use mapping::{
-    plan::{EntityId, EntityPlan},
+    plan::{EntityId, EntityPlan, SoftDelete},
     position::Position,
     row::RowKind,
 };
@@ -87,7 +87,8 @@ pub(crate) fn special(entity: &EntityPlan, part: u8) -> Special {
     let brought = places
         .filter(|(place, column)| !is_reference(column) && Some(*place) != deleted_at)
         .fold(0, |mask, (place, _)| mask | 1 << place);
-    Special { deleted_at, version, brought }
+    let archives = entity.soft_delete == SoftDelete::Archive;
+    Special { deleted_at, version, brought, archives }
 }
 
 /// Writes changes of an entity with parts, sorted by id and position.
@@ -252,7 +253,7 @@ async fn store(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Resu
 /// Writes the rows that the changed parts make, and removes those that they make no more.
 async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Result<(), Error> {
     let plan = session.target.entity(entity)?;
-    let mut composed: Vec<(Vec<u8>, Position)> = Vec::new();
+    let mut composed: Vec<(Staged, Vec<u8>, Position)> = Vec::new();
     let mut gone: Vec<(Uuid, Position)> = Vec::new();
     for (id, parts) in rows {
         if !parts.iter().flatten().any(|stored| stored.changed) {
@@ -263,7 +264,7 @@ async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Re
         if parts.iter().flatten().any(|stored| stored.state == State::Gone) {
             gone.push((*id, position));
         } else if let Some(fields) = compose_row(plan, parts) {
-            composed.push((fields, position));
+            composed.push((composed_kind(plan, parts), fields, position));
         }
     }
     if !gone.is_empty() {
@@ -273,19 +274,32 @@ async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Re
     if composed.is_empty() {
         return Ok(());
     }
-    let staged = (0..).zip(&composed).map(|(number, (fields, position))| {
-        let position = *position;
-        StagedRow { fields, position, kind: Staged::Full, unchanged: 0, number }
+    let staged = (0..).zip(&composed).map(|(number, (kind, fields, position))| {
+        let (kind, position) = (*kind, *position);
+        StagedRow { fields, position, kind, unchanged: 0, number }
     });
     session.stage(entity, staged).await?;
     hook::point("apply.after_stage");
     let statements = &session.target.registered(entity)?.statements;
-    sqlx::query(AssertSqlSafe(statements.compose.clone()))
-        .execute(&mut *session.connection)
-        .await
-        .map_err(Error::postgres(format!("writing {}", statements.table)))?;
+    if composed.iter().any(|(kind, ..)| *kind == Staged::Full) {
+        sqlx::query(AssertSqlSafe(statements.compose.clone()))
+            .execute(&mut *session.connection)
+            .await
+            .map_err(Error::postgres(format!("writing {}", statements.table)))?;
+        session.end_restored(entity).await?;
+    }
+    if composed.iter().any(|(kind, ..)| *kind == Staged::SoftDelete) {
+        session.archive_composed(entity).await?;
+    }
     hook::point("apply.after_upsert");
     Ok(())
+}
+
+/// Whether the row goes into its table, or out of it into the archive.
+fn composed_kind(plan: &EntityPlan, parts: &[Option<Stored>]) -> Staged {
+    let is_away = plan.soft_delete == SoftDelete::Archive
+        && parts.iter().flatten().any(|stored| stored.state == State::SoftDeleted);
+    if is_away { Staged::SoftDelete } else { Staged::Full }
 }
 
 /// The entity's fields from its parts; `None` while one is missing.
@@ -312,10 +326,10 @@ async fn decompose(
         gone.iter().map(|(_, position)| position.as_bytes().as_slice()).collect();
     let statements = &session.target.registered(entity)?.statements;
     sqlx::query(AssertSqlSafe(statements.decompose.clone()))
-        .bind(ids)
-        .bind(positions)
+        .bind(&ids)
+        .bind(&positions)
         .execute(&mut *session.connection)
         .await
         .map_err(Error::postgres(format!("deleting from {}", statements.table)))?;
-    Ok(())
+    session.end_purged(entity, &ids, &positions).await
 }

@@ -27,6 +27,12 @@ impl Ident {
         Self(quoted)
     }
 
+    /// The name, without its quotes.
+    pub(crate) fn name(&self) -> &str {
+        let quoted = self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        quoted.unwrap_or(&self.0)
+    }
+
     /// `schema.table`, both quoted.
     #[must_use]
     pub(crate) fn qualified(schema: &str, name: &str) -> Self {
@@ -38,6 +44,11 @@ impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A name as a text: the key of a jsonb object.
+pub(crate) fn literal(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "''"))
 }
 
 /// What a staged row is.
@@ -90,7 +101,7 @@ pub(crate) struct Statements {
     pub(crate) delete: String,
     pub(crate) compose: String,
     pub(crate) decompose: String,
-    columns: Vec<Ident>,
+    pub(crate) columns: Vec<Ident>,
 }
 
 impl Statements {
@@ -195,7 +206,7 @@ pub(crate) fn replaces(old: &str, new: &str) -> String {
 }
 
 /// A scalar subquery is always answered row by row over the primary key; a join may not be.
-fn not_buried(number: i16) -> String {
+pub(crate) fn not_buried(number: i16) -> String {
     format!(
         "coalesce((select {} from ficus.tombstone as d \
          where d.entity = {number} and d.id = s.id), true)",

@@ -153,6 +153,9 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
         };
         text.push_str(&format!("  {line}\n"));
     }
+    for sequence in &cut_over.sequences {
+        text.push_str(&format!("  set: {} gives {} next\n", sequence.name, sequence.next));
+    }
     text.push_str(&format!("  {domain} is handed over"));
     text
 }
@@ -186,6 +189,10 @@ fn remedy(gate: &str, domain: &str) -> String {
         ),
         "parked" => format!("run `ficus backfill {domain} --restart`: it brings the whole rows"),
         "reconcile" => format!("run `ficus reconcile {domain}`"),
+        "sequences" => format!(
+            "see docs/storage.md: correct the pattern in the mapping file (and copy again: `ficus \
+             backfill {domain} --restart`) or the rows, or accept it: `{waive} --reason …`"
+        ),
         "seal" => format!(
             "correct the orphans and duplicates, or accept a constraint that stays open: \
              `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'`"

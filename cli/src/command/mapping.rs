@@ -48,6 +48,10 @@ fn report(plan: &Plan, catalog: &mapping::catalog::Catalog) {
             out::line(format!("left out: {}.{}: {}", table.table, left.column, left.reason));
         }
     }
+    for sequence in &plan.sequences {
+        let from: Vec<&str> = sequence.sources.iter().map(|source| &*source.name).collect();
+        out::line(format!("goes on: {} from {}", sequence.qualified(), from.join(", ")));
+    }
     for table in plan.unnamed_tables(catalog) {
         out::line(format!("named nowhere: {table}"));
     }

@@ -201,6 +201,7 @@ fn add_candidates(
             soft_delete: if part == 0 { soft_delete } else { SoftDelete::None },
             fields: Vec::new(),
             id_time: None,
+            numbers: Vec::new(),
         })
         .collect();
     for column in placed {

@@ -18,7 +18,9 @@ pub(super) fn on_null(
     outline: &Outline<'_>,
     m: &mut Mistakes<'_>,
 ) -> OnNull {
-    let soft = outline.said.soft_delete == Some(SoftDelete::DeletedAt);
+    // Their rows are mapped, and have lost their references by then.
+    let soft =
+        matches!(outline.said.soft_delete, Some(SoftDelete::DeletedAt | SoftDelete::Archive));
     match (&said.default, said.not_null) {
         (Some(default), _) => match default_field(make, &default.value) {
             Ok(field) => OnNull::Field(field.into()),

@@ -165,7 +165,7 @@ fn nothing_is_forgotten() {
         "[entity.columns]\ncontract_id",
         &[(
             "legacy column `Invoice.GCRecord` is mapped nowhere",
-            "write soft_delete = \"deleted_at\" (or \"delete\"), or leave it out with the reason",
+            "write soft_delete = \"deleted_at\" (or \"delete\", \"archive\"), or leave it out with the reason",
         )],
     );
 }

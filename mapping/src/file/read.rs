@@ -11,6 +11,7 @@ use super::{
     filter::{self, Condition},
     lookup::{self, LookupSaid},
     options::{Options, entries, place, type_of},
+    sequence::{self, SequenceSaid},
     unique::{self, UniqueSaid},
 };
 use crate::plan::SoftDelete;
@@ -23,6 +24,7 @@ pub(crate) struct FileSaid {
     pub(crate) ignores: Vec<(Said<String>, String)>,
     pub(crate) object_types: Option<Said<String>>,
     pub(crate) lookups: Vec<LookupSaid>,
+    pub(crate) sequences: Vec<SequenceSaid>,
 }
 
 /// What an `[[entity]]` says.
@@ -71,6 +73,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
     let entities = tables(&mut options, "entity", m);
     let ignores = tables(&mut options, "ignore", m);
     let lookups = lookup::tables(&mut options, m);
+    let sequences = tables(&mut options, "sequence", m);
     options.finish(m);
 
     if domain.is_none() && !entities.is_empty() {
@@ -86,6 +89,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         ignores: ignores.into_iter().filter_map(|t| ignore(file, t, m)).collect(),
         object_types,
         lookups,
+        sequences: sequences.into_iter().filter_map(|t| sequence::read(t, m)).collect(),
     }
 }
 
@@ -210,10 +214,11 @@ fn entity(
     })
 }
 
-const SOFT_DELETES: [(&str, SoftDelete); 3] = [
+const SOFT_DELETES: [(&str, SoftDelete); 4] = [
     ("none", SoftDelete::None),
     ("delete", SoftDelete::Delete),
     ("deleted_at", SoftDelete::DeletedAt),
+    ("archive", SoftDelete::Archive),
 ];
 
 /// A column with a reason, or (`Owner.Photo = "…"` without quotes) a table of them.

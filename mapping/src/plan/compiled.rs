@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{EntityId, Filter, LeftOut, RowFilter, SoftDelete};
-use crate::{convert::Make, key::KeyPart};
+use crate::{convert::Make, key::KeyPart, sequence::NumberSource};
 
 /// How a table's rows are mapped.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,8 @@ pub(crate) struct Candidate {
     pub(crate) fields: Vec<Field>,
     /// Which of them is the id's time.
     pub(crate) id_time: Option<usize>,
+    /// Where its document numbers are.
+    pub(crate) numbers: Vec<NumberSource>,
 }
 
 /// A column of the target, as this part makes it.

@@ -26,8 +26,8 @@ enum Chosen<'a> {
 }
 
 impl TablePlan {
-    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the batches are
-    /// as they were.
+    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the rows are as
+    /// they were; the row's document numbers are noted all the same.
     pub fn map(
         &self,
         change: &SourceChange<'_>,
@@ -55,7 +55,18 @@ impl TablePlan {
                 return self.reject(change, None, None, FieldFault { source, fault });
             }
         };
-        match (change.op, self.choose(change.values, context)) {
+        let chosen = self.choose(change.values, context);
+        match &chosen {
+            Chosen::One(candidate) => batches.numbers.note(candidate, &key, change),
+            // One of them gave it; to the others a number too high does no harm.
+            Chosen::Unknown(_) => {
+                for candidate in &self.compiled.candidates {
+                    batches.numbers.note(candidate, &key, change);
+                }
+            }
+            Chosen::OtherType => {}
+        }
+        match (change.op, chosen) {
             (_, Chosen::OtherType) => Outcome::Ignored(Arc::clone(&self.compiled.ignored)),
             (SourceOp::Delete, Chosen::One(candidate)) => {
                 push(batches, candidate, Removal::Deleted, key, change);
@@ -177,7 +188,7 @@ impl TablePlan {
                 );
             }
             (Some(_), SoftDelete::Delete) => RowKind::Delete,
-            (Some(_), SoftDelete::DeletedAt) => RowKind::SoftDelete,
+            (Some(_), SoftDelete::DeletedAt | SoftDelete::Archive) => RowKind::SoftDelete,
             (Some(_), SoftDelete::None) => RowKind::Upsert,
         };
         if kind == RowKind::Delete {

@@ -9,7 +9,9 @@ use mapping::{
 use sqlx::{PgConnection, Row as _};
 
 use super::State;
-use crate::{Error, Target, fence, partition::lsn, seal::ForeignKey, unique::UniqueIndex};
+use crate::{
+    Error, Target, fence, partition::lsn, seal::ForeignKey, sequence, unique::UniqueIndex,
+};
 
 /// One condition of a cutover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,9 @@ pub(super) async fn evaluate(
         reconcile(target, connection, domain, (high, terms)).await?,
         seal(constraints, &waivers),
     ];
+    if let Some((green, detail)) = sequence::cutover::gate(target, connection, domain).await? {
+        gates.push(gate("sequences", green, detail));
+    }
     for gate in gates.iter_mut().filter(|gate| !gate.green && gate.name != "state") {
         if let Some(who) = waivers.get(&(gate.name.clone(), String::new())) {
             gate.green = true;

@@ -28,7 +28,8 @@ fn change(n: u64, kind: RowKind, fields: &[Option<&str>], unchanged: u64) -> Cha
 /// Position, kind and fields of what is left, round by round.
 fn folded(changes: Vec<Change<'static>>, barriers: &Barriers, merge: bool) -> Vec<String> {
     // id, value, lob, deleted_at, version
-    let special = Special { deleted_at: Some(3), version: Some(4), brought: 0b10110 };
+    let special =
+        Special { deleted_at: Some(3), version: Some(4), brought: 0b10110, ..Special::default() };
     let mut tally = Tally::default();
     tally.main(TableId(0), "t", "stream");
     let rounds = fold(changes, special, barriers, merge, &mut tally);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
@@ -23,6 +25,8 @@ mod parts;
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod sequences;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]
