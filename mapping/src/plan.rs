@@ -17,6 +17,7 @@ mod text_key;
 mod writer;
 
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
+pub use text_key::KeyTextError;
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,10 @@ use std::{borrow::Cow, fmt};
 use chrono::{DateTime, NaiveDate};
 use uuid::Uuid;
 
+mod text;
+
+pub(crate) use text::{from_text, text_example, to_text};
+
 /// 100-nanosecond ticks in a second: SQL Server's finest resolution.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
 
