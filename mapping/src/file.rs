@@ -7,7 +7,9 @@
 //!
 //! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`.
+//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`,
+//! `[entity.accept]` (`rule.what = "why"`: a warning of the check that stays, see
+//! [`crate::finding::Rule`]).
 //!
 //! | a column made `as` | is made from | and may say |
 //! | --- | --- | --- |
@@ -28,8 +30,10 @@
 //!
 //! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
 
+mod accept;
 mod column;
 mod options;
+mod places;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -39,6 +43,7 @@ use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
 pub(crate) use options::closest;
+pub use places::{Accepted, Places, Spot};
 pub(crate) use read::{EntitySaid, FileSaid, read};
 
 /// One mapping file, already read.
@@ -71,6 +76,16 @@ pub struct Mistake {
 pub(crate) struct Place {
     pub(crate) file: usize,
     pub(crate) byte: usize,
+}
+
+impl Place {
+    /// Line and column of the place in its file's text, both from 1.
+    fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.byte).unwrap_or(text);
+        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let letters = before.get(line_begin..).unwrap_or_default().chars().count();
+        (before.matches('\n').count() + 1, letters + 1)
+    }
 }
 
 /// A word of a file and where it stands.
@@ -120,13 +135,11 @@ impl<'a> Mistakes<'a> {
             return;
         }
         let Some(file) = self.files.get(at.file) else { return };
-        let before = file.text.get(..at.byte).unwrap_or(&file.text);
-        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = at.line_and_column(&file.text);
         self.found.push(Mistake {
             file: file.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_begin).unwrap_or("").chars().count()
-                + 1,
+            line,
+            column,
             message: message.into(),
             help: help.into(),
         });

@@ -7,6 +7,7 @@ use toml::{
 
 use super::{
     Mistakes, Place, Said,
+    accept::{self, AcceptSaid},
     column::{self, ColumnSaid},
     options::{Options, entries, place, type_of},
 };
@@ -40,6 +41,7 @@ pub(crate) struct EntitySaid {
     pub(crate) unclear: Vec<Said<String>>,
     /// Legacy column and reason.
     pub(crate) leave_out: Vec<(Said<String>, String)>,
+    pub(crate) accept: Vec<AcceptSaid>,
 }
 
 /// Reads one file, mistakes and all.
@@ -164,6 +166,7 @@ fn entity(
     for (name, value) in options.entries("leave_out", m) {
         left_out(name, value, m, &mut leave_out);
     }
+    let accept = accept::read(options.entries("accept", m), m);
     options.finish(m);
     let parts = match (from, parts) {
         (Some(from), None) => vec![from],
@@ -194,6 +197,7 @@ fn entity(
         columns,
         unclear,
         leave_out,
+        accept,
     })
 }
 
