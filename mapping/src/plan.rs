@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod compiled;
+pub mod explain;
 mod map;
 #[cfg(test)]
 pub(crate) mod tests;

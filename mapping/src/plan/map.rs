@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Which entity a row belongs to.
-enum Chosen<'a> {
+pub(super) enum Chosen<'a> {
     One(&'a Candidate),
     /// A known type that no candidate has.
     OtherType,
@@ -72,7 +72,7 @@ impl TablePlan {
         }
     }
 
-    fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
+    pub(super) fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
         let Some(object_type) = self.compiled.object_type else {
             return match self.compiled.candidates.as_slice() {
                 [only] => Chosen::One(only),
@@ -121,21 +121,9 @@ impl TablePlan {
         batches: &mut Batches,
     ) -> Outcome {
         let entity = candidate.entity;
-        let mark = candidate.soft_deleted.and_then(|source| change.values.get(source));
-        let kind = match (mark, candidate.soft_delete) {
-            (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
-            (Some(LegacyValue::Unchanged), _) => {
-                let source = candidate.soft_deleted;
-                return self.reject(
-                    change,
-                    Some(entity),
-                    Some(key),
-                    FieldFault { source, fault: missing() },
-                );
-            }
-            (Some(_), SoftDelete::Delete) => RowKind::Delete,
-            (Some(_), SoftDelete::DeletedAt) => RowKind::SoftDelete,
-            (Some(_), SoftDelete::None) => RowKind::Upsert,
+        let kind = match kind_of(candidate, change.values) {
+            Ok(kind) => kind,
+            Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
         };
         if kind == RowKind::Delete {
             push(batches, candidate, kind, key, change);
@@ -196,6 +184,23 @@ impl TablePlan {
         let rule = fault.rule;
         Outcome::Rejected(Box::new(Rejection { entity, key, column, rule, detail }))
     }
+}
+
+/// What happens to a row that is there: whether it is marked as deleted, and what that does.
+pub(super) fn kind_of(
+    candidate: &Candidate,
+    values: &[LegacyValue<'_>],
+) -> Result<RowKind, FieldFault> {
+    let mark = candidate.soft_deleted.and_then(|source| values.get(source));
+    Ok(match (mark, candidate.soft_delete) {
+        (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
+        (Some(LegacyValue::Unchanged), _) => {
+            return Err(FieldFault { source: candidate.soft_deleted, fault: missing() });
+        }
+        (Some(_), SoftDelete::Delete) => RowKind::Delete,
+        (Some(_), SoftDelete::DeletedAt) => RowKind::SoftDelete,
+        (Some(_), SoftDelete::None) => RowKind::Upsert,
+    })
 }
 
 /// A row without fields.
