@@ -7,7 +7,8 @@
 //! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`quarantine`], [`report`], [`status`].
+//! [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs no plan's
+//! registration, and writes nothing.
 
 mod apply;
 pub mod batch;
@@ -24,6 +25,7 @@ mod gate;
 pub mod hook;
 mod keys;
 mod lane;
+pub mod look;
 mod migrate;
 mod object_type;
 mod park;
@@ -34,6 +36,7 @@ mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
+pub mod schema;
 pub mod seal;
 mod settle;
 mod statement;

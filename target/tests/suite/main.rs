@@ -15,6 +15,8 @@ mod keys;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod parts;
@@ -22,6 +24,8 @@ mod parts;
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]
