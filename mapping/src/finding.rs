@@ -188,6 +188,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documentation_lists_every_rule() {
+        let text = include_str!("../../docs/mapping-check.md");
+        for rule in Rule::ALL {
+            let accepted = if rule.is_acceptable() { "yes" } else { "" };
+            let (severity, what) = (rule.severity(), rule.what());
+            let line = format!("| `{rule}` | {severity} | {accepted} | {what} |");
+            assert!(text.lines().any(|known| known == line), "{line}");
+        }
+        let documented = text.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(documented, Rule::ALL.len());
+    }
+
+    #[test]
     fn names_are_told_apart_and_only_warnings_are_accepted() {
         for rule in Rule::ALL {
             assert_eq!(Rule::named(rule.name()), Some(*rule));

@@ -330,6 +330,12 @@ impl Plan {
         self.entities.iter().find(|entity| entity.name == name)
     }
 
+    /// The entity whose name is most like this one, if one is like enough to be meant.
+    #[must_use]
+    pub fn nearest_entity(&self, name: &str) -> Option<&str> {
+        crate::file::closest(name, self.entities.iter().map(|entity| entity.name.as_str()))
+    }
+
     /// Tables of the catalogue that no mapping file names, the engine's own marker aside.
     #[must_use]
     pub fn unnamed_tables(&self, catalog: &Catalog) -> Vec<LegacyTable> {
