@@ -138,7 +138,8 @@ pub(crate) async fn plan(settings: &Settings) -> anyhow::Result<Arc<Plan>> {
     let files = mapping_files(settings)?;
     let catalog = catalog(settings).await?;
     Plan::compile(&files, &catalog).map(Arc::new).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let lines: Vec<String> =
+            mistakes.iter().map(|mistake| format!("{mistake}\n    {}", mistake.help)).collect();
         let message =
             format!("the mapping files have {} mistakes:\n{}", mistakes.len(), lines.join("\n"));
         UsageError { message }.into()

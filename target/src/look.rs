@@ -40,6 +40,8 @@ pub struct FoundRow {
 /// What the engine keeps of a row beside its target row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aside {
+    /// The state of its domain; `None` before the domain was registered.
+    pub domain_state: Option<String>,
     /// When it was deleted.
     pub tombstone: Option<Position>,
     /// Its parts (TPT) that were seen: number, position, state.
@@ -155,7 +157,8 @@ impl Look {
         tables: &[String],
     ) -> Result<Aside, Error> {
         let number = self.number(entity);
-        let mut aside = Aside::default();
+        let mut aside =
+            Aside { domain_state: self.domain_state(entity).await?, ..Aside::default() };
         for row in self.by_id(TOMBSTONES, number, id).await? {
             aside.tombstone = position(&row, "position");
         }
@@ -181,6 +184,15 @@ impl Look {
             .map_err(Error::postgres("reading the quarantine"))?;
         aside.quarantine = rows.iter().map(entry).collect();
         Ok(aside)
+    }
+
+    async fn domain_state(&self, entity: EntityId) -> Result<Option<String>, Error> {
+        let plan = self.plan.entities.get(usize::from(entity.0));
+        sqlx::query_scalar("select state from ficus.domain where name = $1")
+            .bind(plan.map(|plan| plan.domain.as_str()))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(Error::postgres("asking for the domain's state"))
     }
 
     async fn by_id(

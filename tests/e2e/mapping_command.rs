@@ -195,6 +195,14 @@ async fn check(world: &World) {
     }
     assert!(!text.contains("target-not-null"), "NULL becomes draft: {text}");
 
+    // Before the first migration there are no roles and no tables, and that is what is told.
+    sql(world, "create database unmigrated").await;
+    let mut command = world.ficus(&["mapping", "check"]);
+    let empty = world.target_url().replacen("/e2e", "/unmigrated", 1);
+    let output = command.env("FICUS_TARGET_URL", empty).output().await.expect("it runs");
+    let text = ended(&output, 2);
+    assert_eq!(text.matches("[target-table-missing]\n    create table ").count(), 18, "{text}");
+
     // What can't be reached does not hide the rest.
     let mut command = world.ficus(&["mapping", "check"]);
     command.env("FICUS_TARGET_URL", "postgres://nobody@127.0.0.1:1/nothing");

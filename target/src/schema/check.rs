@@ -22,25 +22,26 @@ impl TargetSchema {
     pub fn check(&self, plan: &Plan, catalog: &Catalog) -> Vec<Finding> {
         let mut found = Vec::new();
         for entity in &plan.entities {
-            let mut check = Check { schema: self, plan, entity, found: Vec::new() };
+            let mut comparison = Comparison { schema: self, plan, entity, found: Vec::new() };
             match self.table(entity) {
-                Some(table) => check.table(table, catalog),
-                None => check.missing(),
+                Some(table) => comparison.table(table, catalog),
+                None => comparison.missing(),
             }
-            found.append(&mut check.found);
+            found.append(&mut comparison.found);
         }
         found
     }
 }
 
-struct Check<'a> {
+/// One entity with its table.
+struct Comparison<'a> {
     schema: &'a TargetSchema,
     plan: &'a Plan,
     entity: &'a EntityPlan,
     found: Vec<Finding>,
 }
 
-impl Check<'_> {
+impl Comparison<'_> {
     fn note(&mut self, rule: Rule, column: Option<&str>, message: String, help: String) {
         let entity = self.entity.name.clone();
         let subject = match column {

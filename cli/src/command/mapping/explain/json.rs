@@ -127,6 +127,8 @@ fn target(report: &Report<'_>) -> Value {
     });
     json!({
         "table": format!("{}.{}", report.entity.target_schema, report.entity.target_table),
+        "domain": report.entity.domain,
+        "domain_state": known.aside.domain_state,
         "found": known.row.is_some(),
         "source_position": known.row.flatten().map(|position| position.to_string()),
         "differences": differences.collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::Context;
-use cdc_consumer::decode::{Decoder, Message, RowCodec, RowFault};
+use cdc_consumer::decode::{Decoder, Message, Op, RowCodec, RowFault};
 use mapping::{
     plan::{EntityPlan, ObjectTypes, Plan, TablePlan},
     value::LegacyValue,
@@ -11,7 +11,7 @@ use mapping::{
 use serde_json::{Map, Value};
 
 use super::{Wanted, table, target_side::TargetSide};
-use crate::{args::ExplainArgs, exit::usage, parts, settings::Settings};
+use crate::{args::ExplainArgs, exit::usage, out, parts, settings::Settings};
 
 /// A part's row.
 pub(super) struct Row<'p> {
@@ -124,6 +124,9 @@ fn of_file<'p>(
                 names(plan, entity)
             ))
         })?;
+        if event.op == Op::Delete {
+            out::note("the event is a delete: this is the row as it was");
+        }
         let image = event.image().ok_or_else(|| usage("--row: the event carries no row"))?;
         let modes = crate::command::consumer_modes(settings)?;
         let left_out = table.left_out().iter().map(|left| left.column.clone()).collect();

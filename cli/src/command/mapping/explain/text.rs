@@ -139,6 +139,10 @@ fn target(report: &Report<'_>, text: &mut String) {
         return add(text, 0, format!("{name}: skipped: {why}"));
     }
     add(text, 0, name);
+    if let Some(state) = &known.aside.domain_state {
+        let owner = if state == "cut_over" { ": Postgres owns the row now" } else { "" };
+        add(text, 2, format!("domain {}: {state}{owner}", entity.domain));
+    }
     match known.row {
         None => add(text, 2, "there is no row"),
         Some(position) => {
