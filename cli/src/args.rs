@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 ///
 /// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
 /// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal (but
-/// `consume` and `serve`, which run until one, end with 0).
+/// `consume` and `serve`, which run until one, end with 0). For `mapping check`, 1 means warnings
+/// that are denied and 2 means errors.
 #[derive(Debug, Parser)]
 #[command(name = "ficus", version, propagate_version = true)]
 pub(crate) struct Args {
@@ -214,11 +215,54 @@ pub(crate) enum QuarantineCommand {
 /// `ficus mapping`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MappingCommand {
-    /// Check the mapping files against the catalogue; every mistake with file, line and column
-    Check,
+    /// Check the mapping files against the legacy catalogue, CDC's capture instances and the target:
+    /// every finding with file, line, column and what to do
+    Check(MappingCheckArgs),
+    /// Show what becomes of one legacy row, column by column; reads only
+    Explain(ExplainArgs),
     /// Draft mapping files, a migration and what is sealed at cutover from the legacy catalogue;
     /// what it is unsure of it asks in the files, at the line
     Scaffold(ScaffoldArgs),
+}
+
+/// `ficus mapping check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MappingCheckArgs {
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End with 1 when there are warnings
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// Connect to nothing: check against the saved catalogue alone
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// `ficus mapping explain`.
+#[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["key", "id", "row"])))]
+pub(crate) struct ExplainArgs {
+    /// The entity, such as contracts; with --id, Postgres knows it
+    #[arg(required_unless_present = "id")]
+    pub(crate) entity: Option<String>,
+    /// The row's legacy key: its parts in key order with / between (inside a part ~1 for /, ~0
+    /// for ~), such as UB/2024-17 or 17/BASE/2024-01-01
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// An id of the new side: says which legacy key it was minted for, and explains that row
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<uuid::Uuid>,
+    /// A row as JSON instead of the legacy server's: a change event, or {"Column": "text", …}; - is
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) row: Option<PathBuf>,
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Connect to nothing: with a saved catalogue and --row
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// `ficus mapping scaffold`.

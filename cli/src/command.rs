@@ -16,7 +16,7 @@ mod status;
 
 pub(crate) use self::{
     backfill::{advance_domains, copy},
-    consume::settings as consumer_settings,
+    consume::{modes as consumer_modes, settings as consumer_settings},
     domain::cut_over,
     migrate::migrate as migrate_quietly,
     quarantine::listing as quarantine_listing,

@@ -11,7 +11,8 @@
 //! (without: the value is the number), and `except` for values without one; `above`, `step`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
 //! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`,
-//! `[[entity.unique]]` (see [`unique`]).
+//! `[[entity.unique]]` (see [`unique`]), `[entity.accept]` (`rule.what = "why"`: a warning of the
+//! check that stays, see [`crate::finding::Rule`]).
 //!
 //! | a column made `as` | is made from | and may say |
 //! | --- | --- | --- |
@@ -32,12 +33,14 @@
 //!
 //! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
 
+mod accept;
 mod column;
 mod compose;
 mod filter;
 mod flags;
 mod lookup;
 mod options;
+mod places;
 mod read;
 mod sequence;
 #[cfg(test)]
@@ -51,6 +54,7 @@ pub(crate) use column::{ColumnSaid, Kind};
 pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;
+pub use places::{Accepted, Places, Spot};
 pub(crate) use read::{EntitySaid, FileSaid, read};
 pub(crate) use sequence::SequenceSaid;
 pub(crate) use unique::UniqueSaid;
@@ -85,6 +89,16 @@ pub struct Mistake {
 pub(crate) struct Place {
     pub(crate) file: usize,
     pub(crate) byte: usize,
+}
+
+impl Place {
+    /// Line and column of the place in its file's text, both from 1.
+    fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.byte).unwrap_or(text);
+        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let letters = before.get(line_begin..).unwrap_or_default().chars().count();
+        (before.matches('\n').count() + 1, letters + 1)
+    }
 }
 
 /// A word of a file and where it stands.
@@ -145,13 +159,11 @@ impl<'a> Mistakes<'a> {
             return;
         }
         let Some(file) = self.files.get(at.file) else { return };
-        let before = file.text.get(..at.byte).unwrap_or(&file.text);
-        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = at.line_and_column(&file.text);
         self.found.push(Mistake {
             file: file.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_begin).unwrap_or("").chars().count()
-                + 1,
+            line,
+            column,
             message: message.into(),
             help: help.into(),
         });

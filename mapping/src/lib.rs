@@ -10,11 +10,13 @@
 //! varies is an argument.
 
 pub mod catalog;
+pub mod check;
 mod compile;
 mod convert;
 mod decimal;
 pub mod encode;
 pub mod file;
+pub mod finding;
 pub mod key;
 pub mod name;
 pub mod plan;

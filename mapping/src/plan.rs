@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod compiled;
+pub mod explain;
 mod filter;
 mod map;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod writer;
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
 pub(crate) use filter::{Condition, Filter};
 pub use filter::{FILTER_RULE, RowFilter};
+pub use text_key::KeyTextError;
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -368,6 +370,12 @@ impl Plan {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&EntityPlan> {
         self.entities.iter().find(|entity| entity.name == name)
+    }
+
+    /// The entity whose name is most like this one, if one is like enough to be meant.
+    #[must_use]
+    pub fn nearest_entity(&self, name: &str) -> Option<&str> {
+        crate::file::closest(name, self.entities.iter().map(|entity| entity.name.as_str()))
     }
 
     /// Tables of the catalogue that no mapping file names, the engine's own marker aside.

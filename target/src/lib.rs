@@ -8,7 +8,8 @@
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
 //! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`quarantine`], [`report`], [`status`].
+//! [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs no plan's
+//! registration, and writes nothing.
 
 mod apply;
 mod archive;
@@ -26,6 +27,7 @@ mod gate;
 pub mod hook;
 mod keys;
 mod lane;
+pub mod look;
 mod migrate;
 mod object_type;
 mod park;
@@ -36,6 +38,7 @@ mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
+pub mod schema;
 pub mod seal;
 mod sequence;
 mod settle;

@@ -7,6 +7,7 @@ use toml::{
 
 use super::{
     Mistakes, Place, Said,
+    accept::{self, AcceptSaid},
     column::{self, ColumnSaid},
     filter::{self, Condition},
     lookup::{self, LookupSaid},
@@ -49,6 +50,7 @@ pub(crate) struct EntitySaid {
     /// Legacy column and reason.
     pub(crate) leave_out: Vec<(Said<String>, String)>,
     pub(crate) unique: Vec<UniqueSaid>,
+    pub(crate) accept: Vec<AcceptSaid>,
 }
 
 /// Reads one file, mistakes and all.
@@ -179,6 +181,7 @@ fn entity(
         left_out(name, value, m, &mut leave_out);
     }
     let unique = unique::read(&mut options, m);
+    let accept = accept::read(options.entries("accept", m), m);
     options.finish(m);
     let parts = match (from, parts) {
         (Some(from), None) => vec![from],
@@ -211,6 +214,7 @@ fn entity(
         unclear,
         leave_out,
         unique,
+        accept,
     })
 }
 

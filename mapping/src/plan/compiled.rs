@@ -48,6 +48,39 @@ pub(crate) struct Field {
     pub(crate) null: OnNull,
 }
 
+impl Field {
+    /// The places in the row of all values that it is made from.
+    pub(crate) fn sources(&self) -> Vec<usize> {
+        match &self.make {
+            Make::Ref(rule) => rule.parts.iter().map(|part| part.source).collect(),
+            Make::Concat(rule) => rule.sources.clone(),
+            Make::XpoFile { size } => self.source.into_iter().chain([*size]).collect(),
+            Make::Const { .. } | Make::DeletedAt => Vec::new(),
+            Make::Bool
+            | Make::Int2
+            | Make::Int4
+            | Make::Int8
+            | Make::Float8 { .. }
+            | Make::Numeric(_)
+            | Make::Money(_)
+            | Make::Text(_)
+            | Make::Split(_)
+            | Make::Lookup(_)
+            | Make::Flags(_)
+            | Make::Bytea
+            | Make::Uuid
+            | Make::Date { .. }
+            | Make::Time { .. }
+            | Make::Timestamp { .. }
+            | Make::Timestamptz { .. }
+            | Make::Enum(_)
+            | Make::Color
+            | Make::Seconds
+            | Make::Type(_) => self.source.into_iter().collect(),
+        }
+    }
+}
+
 /// What NULL becomes.
 #[derive(Debug, Clone)]
 pub(crate) enum OnNull {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Which entity a row belongs to.
-enum Chosen<'a> {
+pub(super) enum Chosen<'a> {
     One(&'a Candidate),
     /// The first of all whose filter takes it.
     ByFilter,
@@ -59,7 +59,7 @@ impl TablePlan {
         match &chosen {
             Chosen::One(candidate) => batches.numbers.note(candidate, &key, change),
             // One of them gave it; to the others a number too high does no harm.
-            Chosen::Unknown(_) => {
+            Chosen::Unknown(_) | Chosen::ByFilter => {
                 for candidate in &self.compiled.candidates {
                     batches.numbers.note(candidate, &key, change);
                 }
@@ -86,7 +86,7 @@ impl TablePlan {
         }
     }
 
-    fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
+    pub(super) fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
         let Some(object_type) = self.compiled.object_type else {
             return match self.compiled.candidates.as_slice() {
                 [only] => Chosen::One(only),
@@ -175,21 +175,9 @@ impl TablePlan {
             }
             Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
         }
-        let mark = candidate.soft_deleted.and_then(|source| change.values.get(source));
-        let kind = match (mark, candidate.soft_delete) {
-            (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
-            (Some(LegacyValue::Unchanged), _) => {
-                let source = candidate.soft_deleted;
-                return self.reject(
-                    change,
-                    Some(entity),
-                    Some(key),
-                    FieldFault { source, fault: missing() },
-                );
-            }
-            (Some(_), SoftDelete::Delete) => RowKind::Delete,
-            (Some(_), SoftDelete::DeletedAt | SoftDelete::Archive) => RowKind::SoftDelete,
-            (Some(_), SoftDelete::None) => RowKind::Upsert,
+        let kind = match kind_of(candidate, change.values) {
+            Ok(kind) => kind,
+            Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
         };
         if kind == RowKind::Delete {
             push(batches, candidate, Removal::Deleted, key, change);
@@ -254,11 +242,28 @@ impl TablePlan {
 }
 
 /// Whether the row is the candidate's. Nothing is asked of one without a filter.
-fn takes(candidate: &Candidate, values: &[LegacyValue<'_>]) -> Result<bool, FieldFault> {
+pub(super) fn takes(candidate: &Candidate, values: &[LegacyValue<'_>]) -> Result<bool, FieldFault> {
     match &candidate.filter {
         None => Ok(true),
         Some(filter) => filter.takes(values),
     }
+}
+
+/// What happens to a row that is there: whether it is marked as deleted, and what that does.
+pub(super) fn kind_of(
+    candidate: &Candidate,
+    values: &[LegacyValue<'_>],
+) -> Result<RowKind, FieldFault> {
+    let mark = candidate.soft_deleted.and_then(|source| values.get(source));
+    Ok(match (mark, candidate.soft_delete) {
+        (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
+        (Some(LegacyValue::Unchanged), _) => {
+            return Err(FieldFault { source: candidate.soft_deleted, fault: missing() });
+        }
+        (Some(_), SoftDelete::Delete) => RowKind::Delete,
+        (Some(_), SoftDelete::DeletedAt | SoftDelete::Archive) => RowKind::SoftDelete,
+        (Some(_), SoftDelete::None) => RowKind::Upsert,
+    })
 }
 
 /// Why the target must not have a row.

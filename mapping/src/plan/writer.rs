@@ -62,7 +62,7 @@ impl Writer<'_> {
     }
 
     /// Writes a field; `true` when the change does not carry it.
-    fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
+    pub(super) fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
         let wrote = match (&field.make, field.source) {
             (Make::DeletedAt, _) => Ok(self.deleted_at()),
             (Make::Ref(rule), _) => self.reference(rule),

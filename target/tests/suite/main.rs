@@ -18,6 +18,8 @@ mod keys;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod parts;
@@ -25,6 +27,8 @@ mod parts;
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod sequences;
 #[cfg(test)]
