@@ -134,6 +134,7 @@ pub(crate) fn fold<'a>(
         }
     }
     flush(&mut row, &mut rounds);
+    crate::hook::point("reduce.out");
     rounds
 }
 

@@ -116,6 +116,7 @@ pub(crate) async fn write(
             }
         }
     }
+    hook::point("reduce.out");
     if !waiting.is_empty() {
         park::park(session, entity, changes, &waiting, &mut outcomes).await?;
     }
