@@ -17,6 +17,8 @@ mod lab;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod parking;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod quarantine;
