@@ -81,7 +81,7 @@ impl Postgres {
                 .await
                 .map_err(|_| Error::KeeperGone)??;
         let postgres = Self { server: Some(server), sockets, source: found.source };
-        postgres.wait_until_ready(&ended).await?;
+        postgres.wait_until_ready(ended).await?;
         tracing::debug!(source = postgres.source, "Postgres is ready");
         Ok(postgres)
     }
@@ -130,7 +130,7 @@ impl Postgres {
         let server = self.server.as_ref().ok_or(Error::KeeperGone)?;
         tokio::task::block_in_place(|| server.restart(how, away))?;
         let (_alive, ended) = mpsc::channel();
-        self.wait_until_ready(&ended).await
+        self.wait_until_ready(ended).await
     }
 
     /// What runs: `embedded 16.15 (cached)`, `embedded 16.15 (downloaded)` or `system 15.18`.
@@ -158,7 +158,7 @@ impl Postgres {
             .await
     }
 
-    async fn wait_until_ready(&self, ended: &mpsc::Receiver<String>) -> Result<(), Error> {
+    async fn wait_until_ready(&self, ended: mpsc::Receiver<String>) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             let refusal = match self.superuser_connection().await {

@@ -76,6 +76,7 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    consumer.batch_age_ms_max = consumer.batch_age_ms_max.max(consumer.batch_idle_ms_max);
     consumer.instance = settings.text("kafka.instance");
     consumer.session_timeout_ms = settings.number("kafka.session_timeout_ms");
     consumer.allow_gaps = settings.text("kafka.offset_gaps").as_deref() == Some("allow");
