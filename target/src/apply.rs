@@ -142,6 +142,7 @@ impl Target {
             used: HashSet::new(),
             gates,
             tally: Tally::default(),
+            parked: Vec::new(),
         };
         let origin = origin(&batch.checkpoint);
         let mut refused = Vec::new();
@@ -339,6 +340,7 @@ impl Rows<'_, '_> {
             self.session.count(&round, &outcomes);
             refused.extend(more);
         }
+        park::forget_settled(self.session, entity).await?;
         Ok(refused)
     }
 

@@ -150,6 +150,7 @@ pub(crate) fn fold<'a>(
         }
     }
     flush(&mut row, &mut rounds);
+    crate::hook::point("reduce.out");
     rounds
 }
 
@@ -178,7 +179,11 @@ fn join<'a>(a: &Change<'a>, b: &Change<'a>, special: Special) -> Option<Change<'
         (Upsert | SoftDelete, SoftDelete) if a.unchanged == 0 || b.unchanged != 0 => {
             Some(mark_deleted(a, b, special))
         }
-        (Delete, _) | (SoftDelete, Upsert) | (Upsert | SoftDelete, SoftDelete) => None,
+        // Together they may know every column: the references from one, the LOBs from the other.
+        (Upsert, SoftDelete) => {
+            Some(mark_deleted(a, b, special)).filter(|joined| joined.unchanged == 0)
+        }
+        (Delete, _) | (SoftDelete, Upsert | SoftDelete) => None,
         (_, Delete) => None,
     }
 }

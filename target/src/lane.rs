@@ -11,7 +11,8 @@ use crate::{
     copy::{StagedRow, copy_in},
     fold::Change,
     gate::Gate,
-    hook, park,
+    hook,
+    park::{self, Parked},
     statement::Staged,
     tally::{Outcome, Tally},
 };
@@ -24,6 +25,8 @@ pub(crate) struct Session<'s> {
     pub(crate) used: HashSet<String>,
     pub(crate) gates: BTreeMap<EntityId, Gate>,
     pub(crate) tally: Tally,
+    /// Changes that this transaction has parked.
+    pub(crate) parked: Vec<Parked>,
 }
 
 /// What became of each change of a round, in its order.

@@ -107,7 +107,8 @@ pub(crate) async fn write(
         let Some(parts) = rows.get_mut(&change.id) else { continue };
         let Some(stored) = parts.get_mut(usize::from(change.part)) else { continue };
         let special = special(plan, change.part);
-        match step(stored.as_ref(), change, special, barriers) {
+        let held = held(changes, &waiting, change);
+        match step((stored.as_ref(), held), change, special, barriers) {
             Step::Stale => {}
             Step::Wait => waiting.push(index),
             Step::Take(state, fields) => {
@@ -124,6 +125,9 @@ pub(crate) async fn write(
             }
         }
     }
+    // What waited for an image that has come now, waits for nothing.
+    waiting.retain(|index| changes.get(*index).is_some_and(|change| !is_settled(&rows, change)));
+    hook::point("reduce.out");
     if !waiting.is_empty() {
         park::park(session, entity, changes, &waiting, &mut outcomes).await?;
     }
@@ -135,8 +139,26 @@ pub(crate) async fn write(
     Ok(outcomes)
 }
 
+/// The last of this batch's changes that waits for the same part. A soft delete after it may lack
+/// what it knows (references).
+fn held<'c, 'a>(
+    changes: &'c [Change<'a>],
+    waiting: &[usize],
+    change: &Change<'a>,
+) -> Option<&'c Change<'a>> {
+    let earlier = waiting.iter().rev().filter_map(|index| changes.get(*index));
+    let mut of_row = earlier.take_while(|earlier| earlier.id == change.id);
+    of_row.find(|earlier| earlier.part == change.part)
+}
+
+fn is_settled(rows: &Rows, change: &Change<'_>) -> bool {
+    let parts = rows.get(&change.id);
+    let stored = parts.and_then(|parts| parts.get(usize::from(change.part))?.as_ref());
+    stored.is_some_and(|stored| !change.position.replaces(&stored.position))
+}
+
 fn step(
-    stored: Option<&Stored>,
+    (stored, held): (Option<&Stored>, Option<&Change<'_>>),
     change: &Change<'_>,
     special: Special,
     barriers: &BTreeMap<u8, Barriers>,
@@ -170,7 +192,12 @@ fn step(
                 let marked = mark_deleted(&before, change, special);
                 Step::Take(State::SoftDeleted, marked.fields.into_owned())
             }
-            None if change.unchanged == 0 => Step::Take(State::SoftDeleted, change.fields.to_vec()),
+            None if change.unchanged == 0 => {
+                let marked = held.map(|held| mark_deleted(held, change, special));
+                let whole = marked.filter(|marked| marked.unchanged == 0);
+                let fields = whole.map_or_else(|| change.fields.to_vec(), |w| w.fields.into_owned());
+                Step::Take(State::SoftDeleted, fields)
+            }
             None => Step::Wait,
         },
     }

@@ -163,9 +163,15 @@ impl Statements {
     /// Of `$1` (ids) with `$2` (positions), those whose row or tombstone is as new or newer.
     pub(crate) fn settled(&self, number: i16) -> String {
         format!(
-            "select w.id from unnest($1::uuid[], $2::bytea[]) as w (id, position) \
-             where (select t.source_position is null or not {} \
-                    from {} as t where t.id = w.id) is true \
+            "select w.id from unnest($1::uuid[], $2::bytea[]) as w (id, position) where {}",
+            self.newer(number)
+        )
+    }
+
+    /// Whether the row or the tombstone of `w.id` is as new as `w.position`, or newer.
+    pub(crate) fn newer(&self, number: i16) -> String {
+        format!(
+            "(select t.source_position is null or not {} from {} as t where t.id = w.id) is true \
              or (select not {} from ficus.tombstone as d \
                  where d.entity = {number} and d.id = w.id) is true",
             replaces("t.source_position", "w.position"),

@@ -22,6 +22,8 @@ mod look;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod parking;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod quarantine;
