@@ -18,6 +18,7 @@ pub mod file;
 pub mod key;
 pub mod plan;
 pub mod position;
+pub mod probe;
 pub mod row;
 pub mod value;
 mod zone;
