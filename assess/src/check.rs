@@ -132,7 +132,12 @@ fn of_column<'a>(
 ) -> Option<Box<dyn Check + 'a>> {
     use mapping::catalog::SqlType as T;
     match read.column.sql_type {
-        T::Char { .. } | T::VarChar { .. } | T::NChar { .. } | T::NVarChar { .. } | T::Text | T::NText
+        T::Char { .. }
+        | T::VarChar { .. }
+        | T::NChar { .. }
+        | T::NVarChar { .. }
+        | T::Text
+        | T::NText
         | T::Xml => Some(boxed(text::Text::new(subject, read))),
         T::TinyInt | T::SmallInt | T::Int | T::BigInt => {
             integer::Integer::of(subject, read).map(boxed)
@@ -140,9 +145,18 @@ fn of_column<'a>(
         T::Decimal { .. } | T::Money | T::SmallMoney | T::Real | T::Float => {
             Some(boxed(number::Number::new(read)))
         }
-        T::Date | T::Time { .. } | T::DateTime | T::SmallDateTime | T::DateTime2 { .. }
+        T::Date
+        | T::Time { .. }
+        | T::DateTime
+        | T::SmallDateTime
+        | T::DateTime2 { .. }
         | T::DateTimeOffset { .. } => Some(boxed(time::Time::new(read, context.clock))),
         T::UniqueIdentifier => guid::EmptyGuid::of(subject, read).map(boxed),
-        T::Binary { .. } | T::VarBinary { .. } | T::Image | T::Bit | T::RowVersion | T::Other(_) => None,
+        T::Binary { .. }
+        | T::VarBinary { .. }
+        | T::Image
+        | T::Bit
+        | T::RowVersion
+        | T::Other(_) => None,
     }
 }

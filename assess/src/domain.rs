@@ -143,9 +143,10 @@ impl<'a> Graph<'a> {
             return named;
         }
         let in_key = |reference: &Reference| {
-            reference.columns.iter().all(|column| {
-                table.primary_key.iter().any(|key| key.eq_ignore_ascii_case(column))
-            })
+            reference
+                .columns
+                .iter()
+                .all(|column| table.primary_key.iter().any(|key| key.eq_ignore_ascii_case(column)))
         };
         // In the key's order: a row of a payment's allocation is the payment's.
         let first_place = |reference: &Reference| {

@@ -165,9 +165,9 @@ fn is_link(table: &Table) -> bool {
             && others.iter().all(|name| index.columns.iter().any(|c| c.eq_ignore_ascii_case(name)))
     });
     let refers = others.iter().all(|name| {
-        table.foreign_keys.iter().any(|key| {
-            matches!(key.columns.as_slice(), [column] if column.eq_ignore_ascii_case(name))
-        })
+        table.foreign_keys.iter().any(
+            |key| matches!(key.columns.as_slice(), [column] if column.eq_ignore_ascii_case(name)),
+        )
     });
     let locked = table.column("OptimisticLockField").is_some();
     others.len() == 2 && (unique || refers) && locked && own_key(table).is_some()

@@ -74,8 +74,24 @@ const MONEY_STEMS: [&str; 11] =
     ["дүн", "үнэ", "төлбөр", "төлөх", "балан", "хөлс", "нийт", "сумм", "цен", "стоим", "плат"];
 /// A quantity, a share or a place, whatever else the name says.
 const NOT_MONEY: [&str; 18] = [
-    "area", "percent", "ratio", "rate", "qty", "quantity", "count", "hours", "days", "months",
-    "weight", "length", "width", "height", "latitude", "longitude", "factor", "size",
+    "area",
+    "percent",
+    "ratio",
+    "rate",
+    "qty",
+    "quantity",
+    "count",
+    "hours",
+    "days",
+    "months",
+    "weight",
+    "length",
+    "width",
+    "height",
+    "latitude",
+    "longitude",
+    "factor",
+    "size",
 ];
 
 /// Whether a float or a decimal of that name is likely to be money. (`rate` alone is none: a

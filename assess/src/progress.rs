@@ -22,7 +22,12 @@ impl Progress for Silent {
 pub enum Event<'a> {
     /// The catalogue was read.
     Catalog {
-        /// Tables that will be read.
+        /// Tables that are in it.
+        tables: usize,
+    },
+    /// It is known what will be read.
+    Planned {
+        /// Tables, those of which only the keys are read included.
         tables: usize,
     },
     /// A table is about to be read.

@@ -21,8 +21,7 @@ const PLACES: u64 = 16;
 /// Batches that may wait to be looked at.
 const BATCHES: usize = 2;
 /// How long to wait for a server that is restarting, before each attempt to connect again.
-const PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(4)];
 
 /// How a table's reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,9 +35,10 @@ impl Row<'_> {
             _ => {}
         }
         let parts = self.key.map_or_else(|_| stored(), CanonicalKey::parts);
-        let shown = parts.iter().zip(&self.subject.masked_key_parts).map(|(part, is_masked)| {
-            if *is_masked { "***".to_owned() } else { part.to_string() }
-        });
+        let shown = parts
+            .iter()
+            .zip(&self.subject.masked_key_parts)
+            .map(|(part, is_masked)| if *is_masked { "***".to_owned() } else { part.to_string() });
         Some(shown.collect::<Vec<_>>().join("/"))
     }
 }

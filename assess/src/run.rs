@@ -64,7 +64,7 @@ pub async fn run(
     let catalog = session.catalog().await?;
     let survey = Survey::new(&catalog);
     let selected = survey.select(&job.tables)?;
-    progress.event(Event::Catalog { tables: selected.len() });
+    progress.event(Event::Catalog { tables: catalog.tables.len() });
     let known = Known::ask(&mut session).await?;
     let reader = Reader {
         settings: &job.legacy,
@@ -87,12 +87,12 @@ pub async fn run(
 
 impl Known {
     async fn ask(session: &mut Session) -> Result<Self, legacy::Error> {
+        let sizes = session.sizes().await?.unwrap_or_default();
         let capture = session.capture_state().await?;
         let cdc = CdcState {
             enabled: capture.enabled,
             max_lsn: capture.max_lsn.map(|lsn| lsn.to_string()),
         };
-        let sizes = session.sizes().await?.unwrap_or_default();
         let types = match session.object_types().await {
             Ok(types) => Some(types).filter(|types| !types.is_empty()),
             Err(error @ legacy::Error::Permission { .. }) => {
@@ -118,6 +118,7 @@ impl Run<'_> {
     async fn read(&self, mut reader: Reader<'_>) -> (Vec<TableAssessment>, Option<String>) {
         let survey = self.survey;
         let order = survey.reading_order(self.selected, self.job.sample.is_none());
+        reader.progress.event(Event::Planned { tables: order.len() });
         let subjects: Vec<(Subject<'_>, Depth)> = order
             .into_iter()
             .filter_map(|(at, depth)| Some((survey.subject(at, depth)?, depth)))
@@ -198,8 +199,7 @@ impl Run<'_> {
         if depth == Depth::Keys {
             return Sheet::keys_only(subject);
         }
-        let context =
-            Context { types: self.known.types.as_ref(), clock: self.job.clock.as_ref() };
+        let context = Context { types: self.known.types.as_ref(), clock: self.job.clock.as_ref() };
         let root_of = |table: &LegacyTable| self.survey.root_of(self.survey.place(table)?);
         let leaves = self.survey.leaves(subject.at);
         Sheet::new(subject, context, &leaves, self.job.sample.is_none(), root_of)

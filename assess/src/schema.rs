@@ -120,7 +120,11 @@ fn lobs(subject: &Subject<'_>) -> Option<Hazard> {
         SqlType::VarBinary { .. } | SqlType::Image => "bytea",
         _ => "text",
     };
-    let advice = advice::line(&first.name, made_as, &[("lob", "\"inline\"")]);
+    let mut options = vec![("lob", "\"inline\"")];
+    if is_password(&first.name) {
+        options.push(("sensitive", "true"));
+    }
+    let advice = advice::line(&first.name, made_as, &options);
     let message = "large values: an update's event leaves out those that it did not change";
     Some(hazard(code::COLUMN_LOB, &columns, message, advice))
 }

@@ -85,7 +85,12 @@ impl<'a> Sheet<'a> {
         let key = self.subject.key.as_ref().map_or(Err("key.none"), |key| key.canonical(values));
         let digest = key.as_ref().ok().map(digest);
         let is_deleted = self.is_deleted(values, digest, keys);
-        let row = Row { values, key: key.as_ref().map_err(|rule| *rule), is_deleted, subject: self.subject };
+        let row = Row {
+            values,
+            key: key.as_ref().map_err(|rule| *rule),
+            is_deleted,
+            subject: self.subject,
+        };
         if row.key == Err("key.surrogate") {
             self.surrogates.add(&row);
         }
@@ -143,8 +148,7 @@ impl<'a> Sheet<'a> {
         keys: &mut Keys,
     ) -> Open<'a> {
         let subject = self.subject;
-        let mut told =
-            Told { subject, rows: self.rows, facts, hazards, wall_times: Vec::new() };
+        let mut told = Told { subject, rows: self.rows, facts, hazards, wall_times: Vec::new() };
         for check in self.checks {
             check.tell(&mut told);
         }

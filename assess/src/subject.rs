@@ -131,13 +131,10 @@ pub(crate) fn is_readable(column: &Column) -> bool {
 }
 
 fn scan(table: &Table, keys_only: bool) -> TableScan {
-    let is_key =
-        |name: &str| table.primary_key.iter().any(|key| key.eq_ignore_ascii_case(name));
+    let is_key = |name: &str| table.primary_key.iter().any(|key| key.eq_ignore_ascii_case(name));
     let is_needed = |column: &&Column| {
         is_readable(column)
-            && (!keys_only
-                || is_key(&column.name)
-                || column.name.eq_ignore_ascii_case("GCRecord"))
+            && (!keys_only || is_key(&column.name) || column.name.eq_ignore_ascii_case("GCRecord"))
     };
     let columns: Vec<SourceColumn> = table
         .columns
@@ -150,9 +147,8 @@ fn scan(table: &Table, keys_only: bool) -> TableScan {
             lob: column.sql_type.is_lob(),
         })
         .collect();
-    let place = |key: &String| {
-        columns.iter().position(|column| column.name.eq_ignore_ascii_case(key))
-    };
+    let place =
+        |key: &String| columns.iter().position(|column| column.name.eq_ignore_ascii_case(key));
     let key: Option<Vec<usize>> = table.primary_key.iter().map(place).collect();
     // A key that can't be walked gives no order either.
     let key = key.filter(|_| KeyColumns::of(table, "", &table.primary_key).is_some());

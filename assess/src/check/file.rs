@@ -18,12 +18,14 @@ pub(super) struct FileLength {
 
 impl FileLength {
     pub(super) fn of(subject: &Subject<'_>) -> Option<Self> {
-        let find = |name: &str| {
-            subject.columns().find(|read| read.column.name.eq_ignore_ascii_case(name))
-        };
+        let find =
+            |name: &str| subject.columns().find(|read| read.column.name.eq_ignore_ascii_case(name));
         let (size, content) = find("size").zip(find("Content"))?;
         let fits = size.column.sql_type == SqlType::Int
-            && matches!(content.column.sql_type, SqlType::VarBinary { length: None } | SqlType::Image);
+            && matches!(
+                content.column.sql_type,
+                SqlType::VarBinary { length: None } | SqlType::Image
+            );
         fits.then(|| Self {
             size: (size.place, size.column.name.clone()),
             content: (content.place, content.column.name.clone()),

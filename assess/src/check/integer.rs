@@ -62,7 +62,13 @@ impl Check for Integer<'_> {
         }
         if is_enum(name, &values, filled) {
             let tally = Tally { count: filled, examples: rare(&values, filled) };
-            told.rows(code::ENUM_VALUES, &[name], tally, message(&values, nulls), line(name, &values, nulls));
+            told.rows(
+                code::ENUM_VALUES,
+                &[name],
+                tally,
+                message(&values, nulls),
+                line(name, &values, nulls),
+            );
         } else if filled > 0 {
             let advice = advice::line(name, "int4", &[("default", "0")]);
             let message = "NULL, which XPO reads as 0 unless the property may be null";

@@ -74,7 +74,9 @@ impl Check for Number<'_> {
             let (code, message) = self.judge(digits);
             let Some(code) = code else { return };
             let line = match code {
-                code::MONEY_RATE => advice::line(name, "numeric", &[("scale", &digits.to_string())]),
+                code::MONEY_RATE => {
+                    advice::line(name, "numeric", &[("scale", &digits.to_string())])
+                }
                 _ => advice::line(name, "money", &[("currency", "\"XXX\""), ("digits", "2")]),
             };
             let rows = match code {
@@ -91,7 +93,13 @@ impl Check for Number<'_> {
                 ),
             };
             let tally = Tally { count: self.filled, examples: self.broken.examples };
-            told.rows(code::FLOAT_SECONDS, &[name], tally, message, advice::line(name, "seconds", &[]));
+            told.rows(
+                code::FLOAT_SECONDS,
+                &[name],
+                tally,
+                message,
+                advice::line(name, "seconds", &[]),
+            );
         }
     }
 }

@@ -95,12 +95,7 @@ impl<'a> ReferenceCheck<'a> {
         // A key that is none (a lone surrogate) refers to nothing that can be found.
         let Ok(key) = self.key.canonical(row.values) else { return self.orphans.add(row) };
         let spelling = spelling(&self.places, row.values);
-        let met = Waiting {
-            digest: digest(&key),
-            spelling,
-            is_live: !row.is_deleted,
-            key: None,
-        };
+        let met = Waiting { digest: digest(&key), spelling, is_live: !row.is_deleted, key: None };
         if !self.is_decided(keys) {
             self.wait(met, row, keys);
             return;
@@ -187,7 +182,8 @@ impl<'a> ReferenceCheck<'a> {
         }
         if let Some(why) = self.unchecked {
             let message = format!("whether every row finds its {parent} was not checked: {why}");
-            let hazard = super::hazard(code::REFERENCE_UNCHECKED, &columns, message, line("refuse"));
+            let hazard =
+                super::hazard(code::REFERENCE_UNCHECKED, &columns, message, line("refuse"));
             told.hazards.push(hazard);
             return;
         }
@@ -200,7 +196,9 @@ impl<'a> ReferenceCheck<'a> {
         }
         let (orphan, message): (Code, String) = match self.reference.inherits {
             true => (code::TPT_NO_ROOT, format!("no row in {}, the root", self.reference.parent)),
-            false => (code::REFERENCE_ORPHAN, format!("refers to no row of {}", self.reference.parent)),
+            false => {
+                (code::REFERENCE_ORPHAN, format!("refers to no row of {}", self.reference.parent))
+            }
         };
         let orphans = if self.reference.inherits {
             "correct the rows in the legacy application: without the root nobody can say what they are".to_owned()
@@ -208,7 +206,8 @@ impl<'a> ReferenceCheck<'a> {
             line("null")
         };
         told.rows(orphan, &columns, self.orphans, message, orphans);
-        let message = format!("live, and refers to a soft-deleted row of {}", self.reference.parent);
+        let message =
+            format!("live, and refers to a soft-deleted row of {}", self.reference.parent);
         told.rows(code::REFERENCE_DELETED, &columns, self.deleted, message, line("null"));
         let message = format!("some of the columns are NULL: refers to no {parent}");
         told.rows(code::REFERENCE_PARTIAL, &columns, self.partial, message, line("null"));
@@ -287,8 +286,10 @@ impl Expected {
         for (_, key) in self.rows.iter().filter(|(digest, _)| !set.contains(*digest)) {
             missing.add_text((!is_masked).then(|| key.to_string()));
         }
-        let message = format!("of class {0}, and without a row in {1}", leaf.table.name, leaf.table);
-        let advice = "correct the rows in the legacy application: an entity waits for all of its parts";
+        let message =
+            format!("of class {0}, and without a row in {1}", leaf.table.name, leaf.table);
+        let advice =
+            "correct the rows in the legacy application: an entity waits for all of its parts";
         told.rows(code::TPT_NO_LEAF, &["ObjectType"], missing, message, advice);
     }
 }

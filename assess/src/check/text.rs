@@ -34,10 +34,7 @@ impl<'a> Text<'a> {
             read,
             is_key: subject.is_key(name),
             is_compared: subject.is_compared(name),
-            is_padded: matches!(
-                read.column.sql_type,
-                SqlType::Char { .. } | SqlType::NChar { .. }
-            ),
+            is_padded: matches!(read.column.sql_type, SqlType::Char { .. } | SqlType::NChar { .. }),
             nul: Tally::default(),
             broken: Tally::default(),
             blanks: Tally::default(),
@@ -108,7 +105,8 @@ impl Check for Text<'_> {
             line("surrogate", "\"replace\""),
         );
         if nulls > 0 {
-            let message = format!("'' in these rows and NULL in {nulls}: both say that there is none");
+            let message =
+                format!("'' in these rows and NULL in {nulls}: both say that there is none");
             told.rows(code::TEXT_EMPTY, &[name], self.empty, message, line("empty", "\"null\""));
         }
         let message = "blanks before or behind; SQL Server ignores those behind, Postgres does not";
@@ -133,9 +131,11 @@ impl Check for Text<'_> {
 
 /// No-break spaces, zero-width letters, the soft hyphen and the byte order mark.
 fn is_invisible(letter: char) -> bool {
-    matches!(letter,
-        '\u{00a0}' | '\u{00ad}' | '\u{2007}' | '\u{200b}'..='\u{200f}' | '\u{202f}' | '\u{2060}'
-        | '\u{feff}')
+    matches!(
+        letter,
+        '\u{00a0}' | '\u{00ad}' | '\u{2007}' | '\u{200b}'
+            ..='\u{200f}' | '\u{202f}' | '\u{2060}' | '\u{feff}'
+    )
 }
 
 /// Whether a word has letters of both alphabets, as when `C` was typed for `С`.

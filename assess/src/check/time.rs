@@ -178,7 +178,8 @@ impl Time<'_> {
                 told.wall_times.push(name.to_owned());
             }
             let zone = advice::quote(clock);
-            let with = |option, value| self.line("timestamptz", &[("zone", &zone), (option, value)]);
+            let with =
+                |option, value| self.line("timestamptz", &[("zone", &zone), (option, value)]);
             let message = format!("in an hour that summer time skipped in {clock}");
             let advice = with("gap", "\"later\"");
             told.rows(code::ZONE_GAP, &[name], self.gap.clone(), message, advice);

@@ -6,8 +6,7 @@ use mapping::value::LegacyValue;
 
 use super::{Check, Told};
 use crate::{
-    advice,
-    code,
+    advice, code,
     kind::Hierarchy,
     names::snake,
     row::{Row, Tally},
@@ -78,9 +77,7 @@ impl Check for Types<'_> {
         let advice = match &self.subject.kind.hierarchy {
             Hierarchy::TptRoot { leaves } => parts(&names, &self.subject.table.table, leaves),
             Hierarchy::None | Hierarchy::TptLeaf { .. } | Hierarchy::TphRoot => {
-                let entry = |name: &&str| {
-                    (advice::quote(name), advice::quote(&snake(class(name))))
-                };
+                let entry = |name: &&str| (advice::quote(name), advice::quote(&snake(class(name))));
                 let values = advice::inline(names.iter().map(entry));
                 advice::line("ObjectType", "type", &[("values", &values), ("not_null", "true")])
             }

@@ -168,9 +168,6 @@ impl Unique<'_> {
             self.index.columns.iter().filter(|name| !is_soft_delete(name)).map(of).collect();
         let table = plural(&self.subject.table.table.name).replace('-', "_");
         let live = if self.live_only { " where deleted_at is null" } else { "" };
-        format!(
-            "create unique index on {table} ({}) nulls not distinct{live};",
-            columns.join(", ")
-        )
+        format!("create unique index on {table} ({}) nulls not distinct{live};", columns.join(", "))
     }
 }
