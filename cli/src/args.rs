@@ -84,6 +84,8 @@ pub(crate) enum Command {
     /// Rows that could not be mapped
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Read a legacy database and report what it is made of, and the hazards in it
+    Assess(AssessArgs),
     /// Positions, counts and states of all tables
     Status {
         /// As JSON
@@ -150,6 +152,36 @@ pub(crate) struct ReconcileArgs {
     /// The report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `ficus assess`.
+///
+/// The report goes to standard output: tables, kinds, proposed domains, then every hazard with
+/// its count, up to five keys, and what to write in the mapping file. Exit codes: 0 nothing
+/// blocks a migration, 1 blocking hazards were found, 3 failed, 64 wrong usage.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AssessArgs {
+    /// Tables, as Contract or dbo.Contract; all but XPO's own when none is named
+    #[arg(value_name = "TABLE")]
+    pub(crate) tables: Vec<String>,
+    /// Write the assessment as JSON; - for standard output, instead of the report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Save the catalogue too, so that everything else works offline (legacy.catalog)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_catalog: Option<PathBuf>,
+    /// Read so many rows of each table at most; references and duplicate keys are not checked then
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Read so many rows a second at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Zone of the wall times, such as Asia/Ulaanbaatar: counts the hours that never were
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
 }
 
 /// `ficus serve`.

@@ -21,6 +21,7 @@ pub mod key;
 pub mod name;
 pub mod plan;
 pub mod position;
+pub mod probe;
 pub mod row;
 pub mod sequence;
 pub mod value;
