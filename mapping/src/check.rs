@@ -1,5 +1,5 @@
 //! The compiled plan against what stands beside the files: the legacy catalogue, CDC's capture
-//! instances, and (through [`promise::Promise`]) whatever target there is.
+//! instances, and (through [`Promise`]) whatever target there is.
 //!
 //! Pure: who read the catalogues and the target, brings them. What the compiler refuses is not
 //! found again here.

@@ -6,7 +6,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{Error, Target};
 
-/// How [`Entry::payload`] is to be read.
+/// How [`FullEntry::payload`] is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadFormat {
     /// A message's value as received.

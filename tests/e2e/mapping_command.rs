@@ -189,7 +189,7 @@ async fn check(world: &World) {
              alter table \"public\".\"contracts\" add column \"terms\" text;",
             contracts("terms  ")
         ),
-        "1 errors, 1 warnings".to_owned(),
+        "1 error, 1 warning, ".to_owned(),
     ] {
         assert!(text.contains(&line), "{line}\n{text}");
     }

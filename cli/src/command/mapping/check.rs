@@ -52,7 +52,8 @@ fn compare(
     };
     let catalog = sides.catalog().clone();
     let mut report = Report::new(plan);
-    // What is not there any more is still accepted: an index may be made before the file is.
+    // Uniqueness that the target keeps by now is no warning, and to accept it is not idle either:
+    // the same file is checked offline, too.
     let mut acceptable = check::catalog(plan, &catalog, nobody);
     report.note(&places, check::catalog(plan, &catalog, kept));
     report.checked("mapping files", format!("against {}", sides.which()));
@@ -73,11 +74,13 @@ fn compare(
         report.checked("target schema", "in Postgres".to_owned());
     }
     report.untold("target schema", schema);
-    // A reader that does not ask for unique indexes knows of none.
+    // A reader that does not ask for unique indexes or foreign keys knows of none.
     let uniques = catalog.tables.iter().any(|table| !table.unique_indexes.is_empty());
+    let foreign_keys = catalog.tables.iter().any(|table| !table.foreign_keys.is_empty());
     let judged = |rule: Rule| match rule {
         Rule::TargetExtra | Rule::TargetCheckWider => target_read,
         Rule::UniqueUnkept | Rule::KeyUnproven => uniques,
+        Rule::ReferenceElsewhere => foreign_keys,
         Rule::CaptureColumnUnknown => !is_off,
         _ => true,
     };

@@ -172,12 +172,12 @@ impl Report {
         if !self.size.is_empty() {
             out::line(&self.size);
         }
-        out::line(format!(
-            "{} errors, {} warnings, {} accepted",
-            self.count(Severity::Error),
-            self.count(Severity::Warning),
-            self.accepted.len()
-        ));
+        let count = |severity| {
+            let count = self.count(severity);
+            format!("{count} {severity}{}", if count == 1 { "" } else { "s" })
+        };
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        out::line(format!("{errors}, {warnings}, {} accepted", self.accepted.len()));
     }
 
     fn json(&self) -> Value {
