@@ -216,8 +216,7 @@ pub(crate) enum QuarantineCommand {
 pub(crate) enum MappingCommand {
     /// Check the mapping files against the catalogue; every mistake with file, line and column
     Check,
-    /// Draft mapping files, a migration and what is sealed at cutover from the legacy catalogue;
-    /// what it is unsure of it asks in the files, at the line
+    /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
     Scaffold(ScaffoldArgs),
 }
 

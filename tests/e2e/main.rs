@@ -5,5 +5,6 @@ mod http;
 mod kill;
 mod oracle;
 mod road;
+mod scaffold;
 mod tidy;
 mod world;

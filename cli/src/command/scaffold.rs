@@ -24,6 +24,7 @@ pub(crate) async fn run(args: &ScaffoldArgs, settings: &Settings) -> anyhow::Res
     let assessment = args.assessment.as_deref().map(assessment).transpose()?;
     let catalog = catalog(settings, assessment.as_ref()).await?;
     let tables = select(&catalog, &args.tables).map_err(|refused| usage(refused.join("\n  ")))?;
+    warn_of_bare(&catalog);
     add_product(settings, &catalog, &tables, &mut choices);
     let draft = scaffold(&catalog, &tables, assessment.as_ref(), &choices);
     match &args.out {
@@ -67,6 +68,19 @@ async fn catalog(settings: &Settings, assessment: Option<&Assessment>) -> anyhow
             Ok(assessed.catalog.clone())
         }
         _ => parts::catalog(settings).await,
+    }
+}
+
+/// A catalogue that an older version saved has no constraints in it.
+fn warn_of_bare(catalog: &Catalog) {
+    let is_bare = |table: &mapping::catalog::Table| {
+        table.foreign_keys.is_empty() && table.unique_indexes.is_empty()
+    };
+    if catalog.tables.iter().all(is_bare) {
+        out::note(
+            "the catalogue names no foreign key and no unique index, so hierarchies and references \
+             are told by names alone; if it is an old one, save it again with `ficus catalog save`",
+        );
     }
 }
 
