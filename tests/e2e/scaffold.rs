@@ -66,3 +66,36 @@ fn a_draft_of_one_table_refers_to_what_is_mapped_already() {
     let items = std::fs::read_to_string(folder.path().join("draft/mappings/items.toml"));
     assert!(items.expect("a file").contains("to = \"contracts\""));
 }
+
+#[test]
+fn an_assessment_is_enough_to_draft_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let assessed = assess::assessment::Assessment {
+        taken_at: "2025-03-01T09:00:00Z".into(),
+        catalog: spacehub::catalog().expect("the fixture"),
+        cdc: assess::assessment::CdcState { enabled: false, max_lsn: None },
+        tables: Vec::new(),
+    };
+    let saved = serde_json::to_string(&assessed).expect("JSON");
+    std::fs::write(folder.path().join("assessed.json"), saved).expect("a file");
+    let far = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ficus"));
+        let words = ["mapping", "scaffold", "Contract", "--assessment"];
+        command.current_dir(folder.path()).env_clear().args(words).args(arguments);
+        command.output().expect("it runs")
+    };
+    let drafted = far(&["assessed.json", "--zone", "Asia/Ulaanbaatar"]);
+    assert_eq!(drafted.status.code(), Some(0), "{}", told(&drafted));
+    let text = String::from_utf8_lossy(&drafted.stdout).into_owned();
+    assert!(text.contains("==> mappings/contracts.toml <=="), "{text}");
+    assert!(text.contains("zone = \"Asia/Ulaanbaatar\""), "{text}");
+    for (arguments, why) in [
+        (&["missing.json"][..], "can't read missing.json"),
+        (&["assessed.json", "--zone", "Ulaan"], "`Ulaan` is no time zone"),
+        (&["assessed.json", "--domain", "../x"], "is no name of a domain"),
+    ] {
+        let refused = far(arguments);
+        assert_eq!(refused.status.code(), Some(64), "{}", told(&refused));
+        assert!(told(&refused).contains(why), "{}", told(&refused));
+    }
+}

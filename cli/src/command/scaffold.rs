@@ -116,7 +116,10 @@ fn add_product(
             choices.known.push(Known {
                 entity: entity.name.clone(),
                 domain: entity.domain.clone(),
-                target: entity.target_table.clone(),
+                target: match entity.target_schema.as_str() {
+                    "public" => entity.target_table.clone(),
+                    schema => format!("{schema}.{}", entity.target_table),
+                },
                 tables,
             });
         }
