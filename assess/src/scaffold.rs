@@ -22,7 +22,9 @@ mod draft;
 mod entity;
 mod facts;
 mod family;
+mod foreign;
 mod id_time;
+mod ignored;
 mod names;
 mod notes;
 mod number;
@@ -77,7 +79,7 @@ pub struct Known {
     pub entity: String,
     /// Its domain.
     pub domain: String,
-    /// Its Postgres table.
+    /// Its Postgres table, with the schema where that is not `public`.
     pub target: String,
     /// The legacy tables that it is made of, root first.
     pub tables: Vec<LegacyTable>,
@@ -178,9 +180,10 @@ pub fn scaffold(
         domains.iter().map(|domain| toml::mapping(&room, domain, &entities)).collect();
     files.extend(toml::ignored(&room, &outlines, &domains, &entities));
     let mut sql = sql::Writer::new(&room, &entities);
-    files.extend(domains.iter().map(|domain| sql.migration(domain)));
-    files.extend(
-        domains.iter().filter_map(|domain| seal::file(&room, domain, &entities, sql.names())),
-    );
+    let seals: Vec<Option<File>> =
+        domains.iter().map(|domain| seal::file(&room, domain, &entities, sql.names())).collect();
+    let sealed = domains.iter().zip(&seals);
+    files.extend(sealed.map(|(domain, seal)| sql.migration(domain, seal.is_some())));
+    files.extend(seals.into_iter().flatten());
     Scaffold { files }
 }

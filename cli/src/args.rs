@@ -252,8 +252,7 @@ pub(crate) enum MappingCommand {
     Check(MappingCheckArgs),
     /// Show what becomes of one legacy row, column by column; reads only
     Explain(ExplainArgs),
-    /// Draft mapping files, a migration and what is sealed at cutover from the legacy catalogue;
-    /// what it is unsure of it asks in the files, at the line
+    /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
     Scaffold(ScaffoldArgs),
 }
 

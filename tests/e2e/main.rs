@@ -6,5 +6,6 @@ mod kill;
 mod mapping_command;
 mod oracle;
 mod road;
+mod scaffold;
 mod tidy;
 mod world;

@@ -25,6 +25,11 @@ impl<'a> Facts<'a> {
         self.assessment?.tables.iter().find(same)
     }
 
+    /// Whether rows were read, and all of them: what a column never held is known only then.
+    pub(super) fn is_read(&self, table: &Table) -> bool {
+        self.table(&table.table).is_some_and(|table| table.read_whole && table.rows > 0)
+    }
+
     pub(super) fn column(&self, table: &Table, column: &Column) -> Option<&'a ColumnFacts> {
         let facts = self.table(&table.table)?.columns.iter();
         facts.into_iter().find(|facts| facts.name.eq_ignore_ascii_case(&column.name))

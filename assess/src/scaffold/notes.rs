@@ -25,8 +25,8 @@ impl Note {
     }
 }
 
-/// Columns that a comment may be wide.
-const WIDTH: usize = 100;
+/// Columns that a line may be wide, where it can be broken.
+pub(super) const WIDTH: usize = 100;
 
 /// What begins a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

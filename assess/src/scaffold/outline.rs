@@ -11,19 +11,12 @@ use super::{
     Room,
     draft::EntityDraft,
     family::Place,
+    ignored::{self, Ignored},
     names::Names,
     notes::Note,
     words::{plural, singular, snake, words},
 };
 use crate::kind::BaseClass;
-
-/// A table that becomes nothing, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ignored {
-    pub(super) table: LegacyTable,
-    pub(super) reason: String,
-    pub(super) question: Option<String>,
-}
 
 /// What the first pass finds.
 #[derive(Debug, Default)]
@@ -64,9 +57,9 @@ pub(super) fn outlines<'c>(room: &Room<'c>, tables: &[LegacyTable]) -> Outlines<
     for table in selected {
         if room.families.dictionary() == Some(table) {
             found.dictionary = Some(table.table.clone());
-        } else if let Some(why) = unnamable(room, table) {
+        } else if let Some(why) = ignored::unnamable(room, table) {
             found.unnamed.push(why);
-        } else if let Some(ignored) = ignored(room, table) {
+        } else if let Some(ignored) = ignored::find(room, table) {
             found.ignored.push(ignored);
         } else if let Some(parts) = parts(room, table) {
             let entity = outline(room, table, parts, &mut names);
@@ -77,51 +70,6 @@ pub(super) fn outlines<'c>(room: &Room<'c>, tables: &[LegacyTable]) -> Outlines<
         }
     }
     found
-}
-
-/// A mapping file finds a table by `schema.table` up to the first dot, without regard to case.
-fn unnamable(room: &Room<'_>, table: &Table) -> Option<String> {
-    let name = &table.table;
-    let same = |other: &&Table| {
-        other.table.schema.eq_ignore_ascii_case(&name.schema)
-            && other.table.name.eq_ignore_ascii_case(&name.name)
-    };
-    if name.schema.contains('.') {
-        return Some(format!("{name}: a mapping file can't name a schema with a dot in it"));
-    }
-    if room.catalog.tables.iter().filter(same).count() > 1 {
-        return Some(format!("{name}: another table's name differs from it in case only"));
-    }
-    let twin = table.columns.iter().find(|column| {
-        table.columns.iter().filter(|c| c.name.eq_ignore_ascii_case(&column.name)).count() > 1
-    });
-    twin.map(|column| format!("{name}: `{}` and another column differ in case only", column.name))
-}
-
-fn ignored(room: &Room<'_>, table: &Table) -> Option<Ignored> {
-    let ignored = |reason: &str, question: Option<&str>| {
-        Some(Ignored {
-            table: table.table.clone(),
-            reason: reason.to_owned(),
-            question: question.map(str::to_owned),
-        })
-    };
-    if room.families.is_system(table) {
-        let ask = "does anything of it move, or is it archived as it is?";
-        return ignored("kept by XAF or XPO for itself", Some(ask));
-    }
-    let can_be = |names: &[String]| {
-        let columns = names.iter().map(|name| table.column(name));
-        columns.into_iter().all(|column| column.is_some_and(|c| can_be_key(&c.sql_type)))
-    };
-    if key(table).is_empty() {
-        let ask = "name the columns that identify a row as `key` of an entity, if there are any";
-        return ignored("it has no primary key and no unique columns without NULLs", Some(ask));
-    }
-    if !can_be(&key(table)) {
-        return ignored("its key has a type that ficus can't compare", Some("how does it move?"));
-    }
-    None
 }
 
 /// The columns that identify a row: the primary key, or a unique index without NULLs.
@@ -169,9 +117,11 @@ fn outline<'c>(
 ) -> EntityDraft<'c> {
     let mut notes = Vec::new();
     let base = entity_name(room, table);
-    let schema = snake(&table.table.schema);
-    let in_schema = format!("{schema}_{base}");
-    let name = names.take(&[base.clone(), in_schema]);
+    let mut wanted = vec![base.clone()];
+    if !table.table.schema.eq_ignore_ascii_case("dbo") {
+        wanted.push(format!("{}_{base}", snake(&table.table.schema)));
+    }
+    let name = names.take(&wanted);
     if !table.table.name.is_ascii() || snake(&table.table.name).is_empty() {
         notes.push(Note::question(format!("what is `{}` in English?", table.table.name)));
     } else if name != base {

@@ -5,6 +5,7 @@ use super::{
     column::{self, Cell},
     draft::{ColumnDraft, EntityDraft, Made},
     entity, facts,
+    family::Place,
     names::Names,
     notes::Note,
     outline::Outlines,
@@ -31,19 +32,20 @@ pub(super) fn add<'c>(
         return;
     }
     let base = base(room, cell, reference);
+    let is_root = room.families.place(reference.target) == Place::Root;
     for (index, to) in targets.iter().enumerate() {
         let to_one = singular(to);
-        let wanted = match (base.is_empty(), targets.len()) {
+        let wanted = match (base.is_empty(), is_root) {
             (true, _) => format!("{to_one}_id"),
-            (false, 1) => format!("{base}_id"),
-            (false, _) => format!("{base}_{to_one}_id"),
+            (false, false) => format!("{base}_id"),
+            (false, true) => format!("{base}_{to_one}_id"),
         };
         let name = names.take(&[wanted.clone(), format!("legacy_{wanted}")]);
-        let made = Made::Ref { to: to.clone(), orphans: orphans(room, cell, reference, targets) };
+        let made = Made::Ref { to: to.clone(), orphans: orphans(room, cell, reference) };
         let mut draft = ColumnDraft::new(name, cell.part, cell.column, made);
         draft.sources.clone_from(&reference.columns);
         if index == 0 {
-            explain(room, cell, reference, targets, &mut draft);
+            explain(room, cell, reference, &mut draft);
         }
         entity.columns.push(draft);
     }
@@ -57,22 +59,22 @@ fn base(room: &Room<'_>, cell: Cell<'_>, reference: &Reference<'_>) -> String {
 }
 
 /// What the seal does about a parent that never came.
-fn orphans(
-    room: &Room<'_>,
-    cell: Cell<'_>,
-    reference: &Reference<'_>,
-    targets: &[String],
-) -> &'static str {
+fn orphans(room: &Room<'_>, cell: Cell<'_>, reference: &Reference<'_>) -> &'static str {
     let in_key = |name: &String| {
         reference.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name))
     };
     let in_key = cell.table.primary_key.iter().any(in_key);
-    match (targets.len(), reference.declared) {
-        (1, true) if room.facts.hazard(cell.table, cell.column, "orphan").is_none() => "refuse",
+    let has_orphans = room.facts.hazard(cell.table, cell.column, "orphan").is_some();
+    // A row of the root belongs to one of several entities, and to none of the others.
+    if room.families.place(reference.target) == Place::Root {
+        return "null";
+    }
+    match (in_key, reference.declared) {
         // A row's own key can't lose a part of itself.
-        (1, _) if in_key && !reference.declared => "allow",
-        (1, true) if in_key => "refuse",
-        _ => "null",
+        (true, false) => "allow",
+        (true, true) => "refuse",
+        (false, true) if !has_orphans => "refuse",
+        (false, _) => "null",
     }
 }
 
@@ -80,14 +82,13 @@ fn explain(
     room: &Room<'_>,
     cell: Cell<'_>,
     reference: &Reference<'_>,
-    targets: &[String],
     draft: &mut ColumnDraft<'_>,
 ) {
     let target = &reference.target.table;
-    if targets.len() > 1 {
+    if room.families.place(reference.target) == Place::Root {
         draft.ask(format!(
-            "{target} became several entities: one column for each, and the one that finds no row \
-             is NULL after the seal. Which can never be meant?"
+            "rows of {target} are in an entity for each class: one column for each, and the one that \
+             finds no row is NULL after the seal. Which can never be meant?"
         ));
     }
     if !reference.declared {

@@ -1,12 +1,13 @@
 //! What is sealed at a domain's cutover: NOT NULLs, unique rules and references (law 7).
 
-use mapping::name::{foreign_key, suffixed};
+use mapping::name::suffixed;
 
 use super::{
     File, Room,
-    draft::{EntityDraft, Made},
+    draft::EntityDraft,
+    foreign,
     names::{Names, literal, sql},
-    notes::{Note, Syntax, write},
+    notes::{Note, Syntax, WIDTH, write},
     unique::{self, FOLDING, Found, Rule},
 };
 
@@ -21,7 +22,7 @@ pub(super) fn file(
     let mut rules = String::new();
     not_nulls(&ours, &mut rules);
     let made = unique_rules(room, &ours, names, &mut rules);
-    foreign_keys(room, &ours, entities, &mut rules);
+    foreign::keys(room, &ours, entities, &mut rules);
     if rules.is_empty() {
         return None;
     }
@@ -54,8 +55,7 @@ fn head(domain: &str, out: &mut String) {
             "`ficus domain cutover {domain}` makes the references itself, under the names below, in the \
              transaction that hands the domain over, and it leaves out those whose orphans were waived. It \
              knows nothing of NOT NULLs and unique rules. So run this file right after it, as a member of \
-             ficus_owner: psql -v ON_ERROR_STOP=1 -f seal/{domain}.sql. It may run again: a reference to a \
-             domain that is not handed over yet is made then."
+             ficus_owner: psql -v ON_ERROR_STOP=1 -f seal/{domain}.sql. It may run again."
         ),
     ];
     write(&notes.map(Note::Remark), Syntax::Sql, out);
@@ -137,99 +137,18 @@ fn unique_rules(
 }
 
 fn statement(entity: &EntityDraft<'_>, rule: &Rule, name: &str) -> String {
-    let mut sql_text = format!(
-        "create unique index if not exists {name}\n    on {} ({})",
-        sql(&entity.name),
-        rule.expressions.join(", ")
-    );
+    let table = sql(&entity.name);
+    let mut on = format!("    on {table} ({})", rule.expressions.join(", "));
+    if on.chars().count() > WIDTH {
+        on = format!("    on {table} (\n        {})", rule.expressions.join(",\n        "));
+    }
+    let mut statement = format!("create unique index if not exists {name}\n{on}");
     if rule.may_be_null {
-        sql_text.push_str(" nulls not distinct");
+        statement.push_str(" nulls not distinct");
     }
     if !rule.conditions.is_empty() {
-        sql_text.push_str(&format!("\n    where {}", rule.conditions.join(" and ")));
+        statement.push_str(&format!("\n    where {}", rule.conditions.join(" and ")));
     }
-    sql_text.push_str(";\n");
-    sql_text
-}
-
-/// A reference, as the seal makes it.
-struct Key {
-    child: String,
-    column: String,
-    parent: String,
-    domain: String,
-}
-
-fn foreign_keys(
-    room: &Room<'_>,
-    ours: &[&EntityDraft<'_>],
-    all: &[EntityDraft<'_>],
-    out: &mut String,
-) {
-    let mut keys = Vec::new();
-    let mut allowed = Vec::new();
-    for entity in ours {
-        for column in &entity.columns {
-            let Made::Ref { to, orphans } = &column.made else { continue };
-            let drafted =
-                all.iter().find(|e| e.name == *to).map(|e| (e.name.clone(), e.domain.clone()));
-            let known = room.choices.known.iter().find(|known| known.entity == *to);
-            let known = known.map(|known| (known.target.clone(), known.domain.clone()));
-            let Some((parent, domain)) = drafted.or(known) else { continue };
-            if *orphans == "allow" {
-                allowed.push(format!("{}.{}", entity.name, column.name));
-                continue;
-            }
-            let (child, column) = (entity.name.clone(), column.name.clone());
-            keys.push(Key { child, column, parent, domain });
-        }
-    }
-    if !allowed.is_empty() {
-        out.push('\n');
-        let why = format!("No constraint, because orphans are allowed: {}.", allowed.join(", "));
-        write(&[Note::Remark(why)], Syntax::Sql, out);
-    }
-    if !keys.is_empty() {
-        out.push('\n');
-        loop_over(&keys, out);
-    }
-}
-
-/// One statement for all, because Postgres has no `add constraint if not exists`.
-fn loop_over(keys: &[Key], out: &mut String) {
-    let why = "References, where the cutover has not made them: what it left out had orphans that somebody \
-               waived, so old rows are not checked and new ones are.";
-    write(&[Note::remark(why)], Syntax::Sql, out);
-    let rows: Vec<String> = keys
-        .iter()
-        .map(|key| {
-            let name = foreign_key(&key.child, &key.column);
-            let words = [&key.child, &key.column, &key.parent, &key.domain, &name];
-            let quoted: Vec<String> = words.iter().map(|word| literal(word)).collect();
-            format!("            ({})", quoted.join(", "))
-        })
-        .collect();
-    out.push_str(&format!(
-        "do $$
-declare
-    wanted record;
-begin
-    for wanted in
-        select key.* from (values
-{}
-        ) as key (child, child_column, parent, parent_domain, name)
-        join ficus.domain on domain.name = key.parent_domain
-        where domain.state in ('cut_over', 'retired')
-          and not exists (
-            select from pg_constraint
-            where conrelid = to_regclass(quote_ident(key.child)) and conname = key.name)
-    loop
-        execute format('alter table %I add constraint %I foreign key (%I) references %I (id) not valid',
-            wanted.child, wanted.name, wanted.child_column, wanted.parent);
-    end loop;
-end
-$$;
-",
-        rows.join(",\n")
-    ));
+    statement.push_str(";\n");
+    statement
 }

@@ -6,15 +6,12 @@ use super::{
     File, Room,
     draft::{ColumnDraft, EntityDraft, Made},
     names::{Names, literal, sql},
-    notes::{Note, Syntax, one_line, write},
+    notes::{Note, Syntax, WIDTH, one_line, write},
     unique,
 };
 
 /// The first version that a product may use.
 const FIRST_VERSION: i64 = 1001;
-
-/// Columns that a line of SQL may be wide.
-const WIDTH: usize = 100;
 
 /// Writes the migrations of all domains, so that no index has the name of another.
 pub(super) struct Writer<'r, 'c> {
@@ -40,7 +37,7 @@ impl<'r, 'c> Writer<'r, 'c> {
     }
 
     /// The migration of a domain. One that was there before keeps its number.
-    pub(super) fn migration(&mut self, domain: &str) -> File {
+    pub(super) fn migration(&mut self, domain: &str, is_sealed: bool) -> File {
         let name = domain.replace('-', "_");
         let before = self.room.choices.migrations.iter().find(|(_, known)| *known == name);
         let next = self.used.iter().max().map_or(FIRST_VERSION, |last| last + 1);
@@ -49,7 +46,7 @@ impl<'r, 'c> Writer<'r, 'c> {
         let entities: Vec<&EntityDraft<'_>> =
             self.entities.iter().filter(|entity| entity.domain == domain).collect();
         let mut text = String::new();
-        head(domain, &mut text);
+        head(domain, is_sealed, &mut text);
         for entity in &entities {
             text.push('\n');
             table(entity, &mut text);
@@ -83,7 +80,14 @@ impl<'r, 'c> Writer<'r, 'c> {
     }
 }
 
-fn head(domain: &str, out: &mut String) {
+fn head(domain: &str, is_sealed: bool, out: &mut String) {
+    let sealed = if is_sealed {
+        format!(
+            "References, unique rules and NOT NULLs are in seal/{domain}.sql, for the cutover. "
+        )
+    } else {
+        String::new()
+    };
     let notes = [
         format!(
             "The tables of {domain}, one for each entity of its mapping file. Drafted by `ficus mapping \
@@ -93,9 +97,9 @@ fn head(domain: &str, out: &mut String) {
         format!(
             "While the domain follows the legacy system its tables have a primary key and CHECKs and \
              nothing across rows: parents come after children, and a unique value may pass from one row \
-             to another within one legacy transaction. References, unique rules and NOT NULLs are in \
-             seal/{domain}.sql, for the cutover. Ids are minted by the engine; `source_position` is the \
-             legacy change that made the row, NULL for a row that was made here after the cutover."
+             to another within one legacy transaction. {sealed}Ids are minted by the engine; \
+             `source_position` is the legacy change that made the row, NULL for a row that was made here \
+             after the cutover."
         ),
     ];
     write(&notes.map(Note::Remark), Syntax::Sql, out);
@@ -180,25 +184,32 @@ fn access(entities: &[&EntityDraft<'_>], out: &mut String) {
     grant("select", &tables, "ficus_reader", out);
     out.push('\n');
     let ask = "who of the API's users may see and change which rows? Until it is said ficus_api has no \
-               right here. For each table, and with policies of your own for ficus_api:";
+               right here. What the engine and the readers need beside policies for ficus_api:";
     write(&[Note::question(ask)], Syntax::Sql, out);
-    for entity in entities {
-        let table = sql(&entity.name);
-        for line in [
-            format!("alter table {table} enable row level security;"),
-            format!("alter table {table} force row level security;"),
-            format!("create policy owner_reads on {table} for select to ficus_owner using (true);"),
-            format!(
-                "create policy engine_writes on {table} to ficus_engine using (true) with check (true);"
-            ),
-            format!(
-                "create policy reader_reads on {table} for select to ficus_reader using (true);"
-            ),
-        ] {
-            out.push_str(&format!("-- {line}\n"));
-        }
-    }
+    let quoted: Vec<String> = entities.iter().map(|entity| literal(&entity.name)).collect();
+    let names: Vec<String> =
+        wrapped(&quoted).lines().map(|line| format!("--     {line}\n")).collect();
+    out.push_str(&format!("{POLICIES_BEGIN}{}{POLICIES_END}", names.join("")));
 }
+
+/// As a product's row security begins.
+const POLICIES_BEGIN: &str = "-- do $$
+-- declare
+--     name text;
+-- begin
+--     foreach name in array array[
+";
+
+const POLICIES_END: &str = "--     ] loop
+--         execute format('alter table %I enable row level security', name);
+--         execute format('alter table %I force row level security', name);
+--         execute format('create policy owner_reads on %I for select to ficus_owner using (true)', name);
+--         execute format('create policy engine_writes on %I to ficus_engine using (true) with check (true)', name);
+--         execute format('create policy reader_reads on %I for select to ficus_reader using (true)', name);
+--     end loop;
+-- end
+-- $$;
+";
 
 fn grant(rights: &str, tables: &[String], role: &str, out: &mut String) {
     let line = format!("grant {rights} on {} to {role};\n", tables.join(", "));

@@ -60,6 +60,9 @@ pub(super) fn text<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
     } else if cell.is_unique() {
         draft.remark("SQL Server compares it without trailing blanks.");
     }
+    if column.sql_type.is_lob() && !is_password {
+        draft.remark("A LOB in the row: an update event does not carry it unless it changed.");
+    }
     if rule.strip_nul {
         draft.ask("it holds U+0000, which Postgres refuses: stripped, or do those rows wait (drop `nul`)?");
     }

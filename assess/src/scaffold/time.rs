@@ -32,7 +32,8 @@ pub(super) fn time(cell: Cell<'_>, scale: u8) -> ColumnDraft<'_> {
 
 /// Wall time without a zone: a day, or an instant on somebody's clock (trap 11).
 pub(super) fn instant<'c>(room: &Room<'c>, cell: Cell<'c>, is_fine: bool) -> ColumnDraft<'c> {
-    let facts = room.facts.column(cell.table, cell.column);
+    let is_read = room.facts.is_read(cell.table);
+    let facts = room.facts.column(cell.table, cell.column).filter(|_| is_read);
     if facts.is_some_and(|facts| facts.only_midnights) {
         let mut draft = plain(cell, Made::Date { midnight: true });
         sentinels(room, cell, &mut draft);

@@ -168,7 +168,7 @@ fn names_that_collide_are_told_apart() {
     };
     assert_eq!(
         names(&["Order Item", "Order_Item", "OrderItem"]),
-        ["order_items", "dbo_order_items", "order_items_2"]
+        ["order_items", "order_items_2", "order_items_3"]
     );
     assert_eq!(names(&["dbo.Order", "sales.Order"]), ["orders", "sales_orders"]);
 }

@@ -204,6 +204,35 @@ async fn a_row_of_every_table_is_applied_with_nothing_known() {
     applied(None, &Choices::default()).await;
 }
 
+/// What stands in the migrations as a comment is right too: the engine works behind it.
+#[tokio::test]
+async fn the_policies_that_are_proposed_let_the_engine_write() {
+    let draft = everything(None, &said());
+    let plan = Arc::new(plan(&draft, &catalog()));
+    let (_database, target, mut admin) = migrated(&draft, &plan).await;
+    for file in draft.files.iter().filter(|file| file.path.starts_with("migrations/")) {
+        let block: Vec<&str> = file
+            .text
+            .lines()
+            .skip_while(|line| *line != "-- do $$")
+            .map(|line| line.strip_prefix("-- ").expect("a comment"))
+            .collect();
+        let sql =
+            format!("set role ficus_owner; {}; reset role", block.join("\n").trim_end_matches(';'));
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.expect("policies");
+    }
+    let open = "select count(*) from pg_class where relnamespace = 'public'::regnamespace
+                and relkind = 'r' and not relforcerowsecurity";
+    let open: i64 = sqlx::query_scalar(open).fetch_one(&mut admin).await.expect("a count");
+    assert_eq!(open, 0);
+    let batch = rows(&plan, &types(&draft));
+    let mapped = batch.rows.clone();
+    target.apply(batch).await.expect("applied");
+    for entity in &plan.entities {
+        read_back(entity, &mapped, &mut admin).await;
+    }
+}
+
 /// Every seal, in the order of the files.
 async fn seal(draft: &Scaffold, admin: &mut PgConnection) -> Result<(), sqlx::Error> {
     for file in draft.files.iter().filter(|file| file.path.starts_with("seal/")) {

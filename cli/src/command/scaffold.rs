@@ -24,6 +24,7 @@ pub(crate) async fn run(args: &ScaffoldArgs, settings: &Settings) -> anyhow::Res
     let assessment = args.assessment.as_deref().map(assessment).transpose()?;
     let catalog = catalog(settings, assessment.as_ref()).await?;
     let tables = select(&catalog, &args.tables).map_err(|refused| usage(refused.join("\n  ")))?;
+    warn_of_bare(&catalog);
     add_product(settings, &catalog, &tables, &mut choices);
     let draft = scaffold(&catalog, &tables, assessment.as_ref(), &choices);
     match &args.out {
@@ -70,6 +71,19 @@ async fn catalog(settings: &Settings, assessment: Option<&Assessment>) -> anyhow
     }
 }
 
+/// A catalogue that an older version saved has no constraints in it.
+fn warn_of_bare(catalog: &Catalog) {
+    let is_bare = |table: &mapping::catalog::Table| {
+        table.foreign_keys.is_empty() && table.unique_indexes.is_empty()
+    };
+    if catalog.tables.iter().all(is_bare) {
+        out::note(
+            "the catalogue names no foreign key and no unique index, so hierarchies and references \
+             are told by names alone; if it is an old one, save it again with `ficus catalog save`",
+        );
+    }
+}
+
 /// What the product has already: entities to refer to, and numbers of migrations. A new product
 /// has nothing yet.
 fn add_product(
@@ -102,7 +116,10 @@ fn add_product(
             choices.known.push(Known {
                 entity: entity.name.clone(),
                 domain: entity.domain.clone(),
-                target: entity.target_table.clone(),
+                target: match entity.target_schema.as_str() {
+                    "public" => entity.target_table.clone(),
+                    schema => format!("{schema}.{}", entity.target_table),
+                },
                 tables,
             });
         }

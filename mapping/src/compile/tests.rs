@@ -310,3 +310,24 @@ fn the_version_depends_on_every_text_and_on_no_order() {
     assert_eq!(one, two);
     assert_ne!(one, version(&[file(MAPPING)]));
 }
+
+/// XPO takes any name that an attribute gives; a mapping file has to find it.
+#[test]
+fn a_column_with_a_dot_in_its_name_is_found() {
+    let mut catalog = catalog();
+    let owner = catalog.tables.iter_mut().find(|t| t.table.name == "Owner").expect("a table");
+    let rate = owner.column("CommissionRate").expect("a column").clone();
+    let columns = ["Rate.Old", "Rate.New"];
+    owner
+        .columns
+        .extend(columns.map(|name| crate::catalog::Column { name: name.into(), ..rate.clone() }));
+    let line = "commission = { from = \"CommissionRate\", as = \"float8\" }";
+    let lines = format!(
+        "{line}\nold = {{ from = \"Rate.Old\", as = \"float8\" }}\n\
+         new = {{ from = \"Owner.Rate.New\", as = \"float8\" }}"
+    );
+    let text = MAPPING.replacen(line, &lines, 1);
+    let plan = Plan::compile(&[file(&text)], &catalog).expect("no mistakes");
+    let owners = plan.entity("owners").expect("the owners");
+    assert!(["old", "new"].iter().all(|name| owners.columns.iter().any(|c| c.name == *name)));
+}
