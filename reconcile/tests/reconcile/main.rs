@@ -7,6 +7,7 @@
 )]
 
 mod defects;
+mod filters;
 mod follow;
 mod lab;
 mod moving;
