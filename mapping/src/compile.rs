@@ -21,6 +21,7 @@ mod filter;
 mod lookup;
 mod null;
 mod outline;
+mod reference;
 mod table;
 #[cfg(test)]
 mod tests;

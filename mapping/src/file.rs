@@ -41,7 +41,7 @@ mod time;
 
 use std::fmt;
 
-pub(crate) use column::{ColumnSaid, Kind};
+pub(crate) use column::{ColumnSaid, Kind, RefSaid};
 pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub(crate) use options::closest;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     convert::{Concat, EnumValues, Make, NumberRule, TypeValues},
     decimal::Round,
-    plan::OrphanPolicy,
+    plan::{DeletedParents, OrphanPolicy},
 };
 
 /// What a column's line says.
@@ -40,11 +40,16 @@ pub(crate) enum Kind {
     Lookup(LookedUp),
     XpoFile,
     Const(Said<Literal>),
-    Ref {
-        to: Said<String>,
-        orphans: OrphanPolicy,
-        empty_is_null: bool,
-    },
+    Ref(RefSaid),
+}
+
+/// A reference to another entity.
+#[derive(Debug)]
+pub(crate) struct RefSaid {
+    pub(crate) to: Said<String>,
+    pub(crate) orphans: OrphanPolicy,
+    pub(crate) deleted: Option<Said<DeletedParents>>,
+    pub(crate) empty_is_null: bool,
 }
 
 const MADE_AS: [&str; 25] = [
@@ -282,12 +287,9 @@ fn constant(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind>
 }
 
 fn reference(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind> {
-    let policies = [
-        ("refuse", OrphanPolicy::Refuse),
-        ("null", OrphanPolicy::Null),
-        ("allow", OrphanPolicy::Allow),
-    ];
-    let orphans = options.choice("orphans", &policies, m).unwrap_or(OrphanPolicy::Refuse);
+    let orphans = options.choice("orphans", &ORPHANS, m).unwrap_or(OrphanPolicy::Refuse);
+    let at = options.get("deleted").map(|said| place(options.at.file, said));
+    let deleted = options.choice("deleted", &DELETED_PARENTS, m);
     let empty_is_null = compose::empty(options, m);
     let Some(to) = options.text("to", m) else {
         m.add(
@@ -297,5 +299,18 @@ fn reference(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind
         );
         return None;
     };
-    Some(Kind::Ref { to, orphans, empty_is_null })
+    let deleted = at.zip(deleted).map(|(at, deleted)| Said::new(deleted, at));
+    Some(Kind::Ref(RefSaid { to, orphans, deleted, empty_is_null }))
 }
+
+const ORPHANS: [(&str, OrphanPolicy); 3] = [
+    ("refuse", OrphanPolicy::Refuse),
+    ("null", OrphanPolicy::Null),
+    ("allow", OrphanPolicy::Allow),
+];
+
+const DELETED_PARENTS: [(&str, DeletedParents); 3] = [
+    ("allow", DeletedParents::Allow),
+    ("null", DeletedParents::Null),
+    ("refuse", DeletedParents::Refuse),
+];

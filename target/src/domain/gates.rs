@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use mapping::{plan::OrphanPolicy, position::Lsn};
+use mapping::{
+    plan::{DeletedParents, OrphanPolicy},
+    position::Lsn,
+};
 use sqlx::{PgConnection, Row as _};
 
 use super::State;
-use crate::{Error, Target, fence, partition::lsn, seal::ForeignKey};
+use crate::{
+    Error, Target, fence,
+    partition::lsn,
+    seal::{Example, ForeignKey},
+};
 
 /// One condition of a cutover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,14 +247,32 @@ async fn reconcile(
 }
 
 fn seal(foreign_keys: &[ForeignKey], waivers: &Waivers) -> Gate {
-    let red: Vec<String> = foreign_keys
-        .iter()
-        .filter(|key| key.policy == OrphanPolicy::Refuse && key.orphans > 0)
-        .filter(|key| !waivers.contains_key(&("seal".to_owned(), key.subject())))
-        .map(|key| format!("{} has {} orphans", key.subject(), key.orphans))
-        .collect();
+    let waived = |subject: String| waivers.contains_key(&("seal".to_owned(), subject));
+    let mut red = Vec::new();
+    for key in foreign_keys {
+        let subject = key.subject();
+        if key.policy == OrphanPolicy::Refuse && key.orphans > 0 && !waived(subject.clone()) {
+            let examples = named(&key.examples);
+            red.push(format!("{subject} has {} orphans ({examples})", key.orphans));
+        }
+        let refused = key.deleted_policy == DeletedParents::Refuse && key.deleted > 0;
+        if refused && !waived(key.deleted_subject()) {
+            let examples = named(&key.deleted_examples);
+            let rows = key.deleted;
+            red.push(format!("{subject} has {rows} live rows of deleted parents ({examples})"));
+        }
+    }
     if red.is_empty() {
         return gate("seal", true, format!("{} foreign keys can be made", foreign_keys.len()));
     }
     gate("seal", false, red.join("; "))
+}
+
+/// Some rows by their legacy keys.
+fn named(examples: &[Example]) -> String {
+    let names = examples.iter().map(|(id, key)| match key {
+        Some(key) => key.to_string(),
+        None => id.to_string(),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }

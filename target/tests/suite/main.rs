@@ -3,11 +3,14 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod deleted_parents;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
 mod fencing;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod history;
