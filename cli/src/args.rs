@@ -216,6 +216,9 @@ pub(crate) enum QuarantineCommand {
 pub(crate) enum MappingCommand {
     /// Check the mapping files against the catalogue; every mistake with file, line and column
     Check,
+    /// Print the language as a JSON Schema, for editors: `#:schema mapping.schema.json` at a
+    /// file's top
+    Schema,
 }
 
 /// `ficus catalog`.

@@ -35,17 +35,22 @@ mod flags;
 mod lookup;
 mod options;
 mod read;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod time;
+mod words;
 
 use std::fmt;
+
+use options::{Asked, Level};
 
 pub(crate) use column::{ColumnSaid, Kind, RefSaid};
 pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
+pub use schema::json_schema;
 
 /// One mapping file, already read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,11 +129,19 @@ pub(crate) struct Mistakes<'a> {
     found: Vec<Mistake>,
     /// Files with syntax errors: what follows from those is not worth telling.
     broken: Vec<usize>,
+    /// What was asked of each table, when somebody wants to know: the schema.
+    heard: Option<Vec<(Level, Asked)>>,
 }
 
 impl<'a> Mistakes<'a> {
     pub(crate) fn new(files: &'a [MappingFile]) -> Self {
-        Self { files, found: Vec::new(), broken: Vec::new() }
+        Self { files, found: Vec::new(), broken: Vec::new(), heard: None }
+    }
+
+    fn hear(&mut self, level: Level, asked: Asked) {
+        if let Some(heard) = &mut self.heard {
+            heard.push((level, asked));
+        }
     }
 
     /// Notes a mistake.

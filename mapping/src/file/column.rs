@@ -5,8 +5,9 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Literal, Mistakes, Said, closest, compose, flags,
     lookup::{self, LookedUp},
-    options::{Options, entries, place},
+    options::{Level, Options, entries, place},
     time,
+    words::MADE_AS,
 };
 use crate::{
     convert::{Concat, EnumValues, Make, NumberRule, TypeValues},
@@ -52,41 +53,13 @@ pub(crate) struct RefSaid {
     pub(crate) empty_is_null: bool,
 }
 
-const MADE_AS: [&str; 25] = [
-    "bool",
-    "int2",
-    "int4",
-    "int8",
-    "float8",
-    "numeric",
-    "money",
-    "text",
-    "concat",
-    "split",
-    "bytea",
-    "uuid",
-    "date",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "enum",
-    "lookup",
-    "flags",
-    "color",
-    "seconds",
-    "type",
-    "xpo-file",
-    "const",
-    "ref",
-];
-
 /// Reads a column; what it is made from when it is not even clear how.
 pub(super) fn read(
     name: Said<String>,
     table: &DeTable<'_>,
     m: &mut Mistakes<'_>,
 ) -> Result<ColumnSaid, Vec<Said<String>>> {
-    let mut options = Options::new(table, name.at, format!("column `{name}`"));
+    let mut options = Options::new(Level::Column, table, name.at, format!("column `{name}`"));
     let from = options.texts("from", m).unwrap_or_default();
     let Some(made_as) = options.text("as", m) else {
         m.add(
@@ -96,10 +69,11 @@ pub(super) fn read(
         );
         return Err(from);
     };
-    if !MADE_AS.contains(&made_as.value.as_str()) {
-        let help = match closest(&made_as.value, MADE_AS) {
+    let made: Vec<&str> = MADE_AS.iter().map(|(made, _)| *made).collect();
+    if !made.contains(&made_as.value.as_str()) {
+        let help = match closest(&made_as.value, made.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", MADE_AS.join(", ")),
+            None => format!("there are {}", made.join(", ")),
         };
         m.add(made_as.at, format!("nothing is made as `{made_as}`"), help);
         return Err(from);
@@ -188,15 +162,15 @@ fn wanted(
     max: u8,
     m: &mut Mistakes<'_>,
 ) -> Option<u8> {
-    if options.get(key).is_none() {
+    let number = options.number(key, max, m);
+    if !options.has(key) {
         m.add(
             options.at,
             format!("the column does not say its `{key}`"),
             format!("write {key} = 2, for instance"),
         );
-        return Some(0);
     }
-    Some(options.number(key, max, m).unwrap_or(0))
+    Some(number.unwrap_or(0))
 }
 
 fn round(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Round {
