@@ -5,28 +5,8 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
-//! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`.
-//!
-//! | a column made `as` | is made from | and may say |
-//! | --- | --- | --- |
-//! | `bool`, `int2`, `int4`, `int8` | bit, integers; ints also from whole decimals and floats | |
-//! | `float8` | float, real, int | |
-//! | `numeric` | decimal, money, float (shortest form), integers, text | **`scale`**, `precision`, `round` = `half-even`, `half-up` |
-//! | `money` | the same | **`currency`**, **`digits`**, `round` |
-//! | `text` | text, xml, integers, uniqueidentifier | `trim` = `end`, `both`; `empty` = `null`; `nul` = `strip`; `surrogate` = `replace` |
-//! | `date` | date, datetime | `time` = `drop`; `sentinels` |
-//! | `time`, `timestamp` | time; datetime | `precision` = `truncate`; `sentinels` (timestamp) |
-//! | `timestamptz` | datetime with **`zone`**, datetimeoffset without | `gap` = `later`; `overlap` = `daylight`, `reject`; `precision`; `sentinels` |
-//! | `enum` | integers, bit, text | **`values`**, `null`, `unknown` |
-//! | `type` | `ObjectType` | `values` (without: the type's name) |
-//! | `ref` | the key columns of **`to`** | `orphans` = `null`, `allow`; `empty` = `null` |
-//! | `xpo-file` | content and length | |
-//! | `const` | nothing | **`value`** |
-//! | `uuid`, `bytea`, `color`, `seconds` | uniqueidentifier or text; binary; int; float or int | |
-//!
-//! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
+//! What may be said stands in `docs/mapping.md`, of which every example is compiled by a test,
+//! and in [`json_schema`], which is made by asking this reader.
 
 mod column;
 mod compose;
@@ -39,7 +19,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod time;
-mod words;
+pub(crate) mod words;
 
 use std::fmt;
 
@@ -50,6 +30,8 @@ pub(crate) use filter::Condition as ConditionSaid;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
+#[cfg(test)]
+pub(crate) use schema::check;
 pub use schema::json_schema;
 
 /// One mapping file, already read.

@@ -25,4 +25,6 @@ mod zone;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod traps;

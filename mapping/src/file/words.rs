@@ -5,11 +5,11 @@
 
 /// A key, where it may stand, and what it says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Word {
+pub(crate) struct Word {
     /// `file`, `ignore`, `entity`, `condition`, `column` (any of them), or what a column is made as.
-    pub(super) of: &'static str,
-    pub(super) key: &'static str,
-    pub(super) text: &'static str,
+    pub(crate) of: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) text: &'static str,
 }
 
 const fn word(of: &'static str, key: &'static str, text: &'static str) -> Word {
@@ -17,7 +17,7 @@ const fn word(of: &'static str, key: &'static str, text: &'static str) -> Word {
 }
 
 /// What a column can be made as.
-pub(super) const MADE_AS: [(&str, &str); 25] = [
+pub(crate) const MADE_AS: [(&str, &str); 25] = [
     ("bool", "boolean, from a bit or an integer that is 0 or 1."),
     ("int2", "smallint, from integers, and from decimals and floats that are whole."),
     ("int4", "integer, from integers, and from decimals and floats that are whole."),
@@ -55,7 +55,7 @@ pub(super) const MADE_AS: [(&str, &str); 25] = [
 ];
 
 /// All keys.
-pub(super) const WORDS: &[Word] = &[
+pub(crate) const WORDS: &[Word] = &[
     word("file", "domain", "The domain that the file's entities are handed over with."),
     word(
         "file",
@@ -230,7 +230,7 @@ pub(super) const WORDS: &[Word] = &[
 ];
 
 /// What a key means.
-pub(super) fn text(of: &str, key: &str) -> Option<&'static str> {
+pub(crate) fn text(of: &str, key: &str) -> Option<&'static str> {
     let find = |of: &str| WORDS.iter().find(|word| word.of == of && word.key == key);
     find(of).or_else(|| find("column").filter(|_| is_made(of))).map(|word| word.text)
 }
