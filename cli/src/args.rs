@@ -254,6 +254,9 @@ pub(crate) enum MappingCommand {
     Explain(ExplainArgs),
     /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
     Scaffold(ScaffoldArgs),
+    /// Print the language as a JSON Schema, for editors: `#:schema mapping.schema.json` at a
+    /// file's top
+    Schema,
 }
 
 /// `ficus mapping check`.

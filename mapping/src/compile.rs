@@ -21,6 +21,7 @@ mod filter;
 mod lookup;
 mod null;
 mod outline;
+mod reference;
 mod sequence;
 mod table;
 #[cfg(test)]

@@ -94,6 +94,18 @@ pub enum OrphanPolicy {
     Allow,
 }
 
+/// What happens to live rows whose parent is soft-deleted when foreign keys are sealed. The parent
+/// is there, so the constraint holds either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletedParents {
+    /// They keep pointing at it.
+    Allow,
+    /// The reference is set to NULL at the seal, audited.
+    Null,
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+}
+
 /// A column that holds another entity's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -103,6 +115,8 @@ pub struct Reference {
     pub entity: EntityId,
     /// What the seal does about orphans.
     pub orphans: OrphanPolicy,
+    /// What the seal does about live rows that point at a soft-deleted one.
+    pub deleted: DeletedParents,
 }
 
 /// What happens when rows share what must be unique, as unique rules are sealed.

@@ -12,7 +12,8 @@ use std::{
 use legacy::session::{KeyRange, LegacyRow, Session};
 use mapping::{
     plan::{
-        Context, EntityId, ObjectTypes, Outcome, Plan, SourceChange, SourceOp, TableId, TablePlan,
+        Context, EntityId, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange, SourceOp,
+        TableId, TablePlan,
     },
     position::Position,
     row::{Batches, RowBatch, RowKind},
@@ -250,10 +251,11 @@ fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
     let mut scratch = Vec::new();
     let mut hashed = Vec::with_capacity(batch.rows.len());
     let mut unknown = Vec::new();
-    let mut gone = 0;
+    let (mut gone, mut filtered) = (0, 0);
     for row in &batch.rows {
         if subject.is_gone(row.kind) {
-            gone += 1;
+            // The target must have neither; what it has all the same is extra.
+            *(if row.filtered { &mut filtered } else { &mut gone }) += 1;
             continue;
         }
         let ids = found.get(row.slots.clone()).unwrap_or_default();
@@ -274,6 +276,9 @@ fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
     let mut tally = scan.tally(index);
     tally.read += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
     tally.gone += gone;
+    if filtered > 0 {
+        *tally.ignored.entry(FILTER_RULE.to_owned()).or_default() += filtered;
+    }
     for (id, hash) in hashed {
         tally.digest.add_legacy(&id, hash);
     }

@@ -5,7 +5,7 @@ use crate::{
     catalog::Catalog,
     convert::{Make, Sentinel, Sentinels},
     key::KeyKind,
-    plan::{EntityPlan, Field, OnNull, OrphanPolicy, PgType, Plan},
+    plan::{DeletedParents, EntityPlan, Field, OnNull, OrphanPolicy, PgType, Plan, Reference},
 };
 
 /// What a target column has to bear.
@@ -32,16 +32,22 @@ impl Plan {
         let nullable = sources(table, field).into_iter().find(|name| {
             known.and_then(|known| known.column(name)).is_none_or(|column| column.nullable)
         });
-        let orphans = entity.columns.get(column).is_some_and(|target| {
-            let mut references = entity.references.iter();
-            references.any(|r| r.column == target.name && r.orphans == OrphanPolicy::Null)
-        });
-        Some(Promise { null: null(field, nullable, orphans), texts: texts(field) })
+        let target = entity.columns.get(column);
+        let mut references = entity.references.iter();
+        let reference = target.and_then(|target| references.find(|r| r.column == target.name));
+        Some(Promise { null: null(field, nullable, reference), texts: texts(field) })
     }
 }
 
-fn null(field: &Field, nullable: Option<&str>, orphans: bool) -> Option<String> {
-    let sealed = || orphans.then(|| "orphans = \"null\" clears it at the cutover".to_owned());
+fn null(field: &Field, nullable: Option<&str>, reference: Option<&Reference>) -> Option<String> {
+    let sealed = || {
+        let option = match reference? {
+            Reference { orphans: OrphanPolicy::Null, .. } => "orphans",
+            Reference { deleted: DeletedParents::Null, .. } => "deleted",
+            _ => return None,
+        };
+        Some(format!("{option} = \"null\" clears it at the cutover"))
+    };
     match &field.null {
         OnNull::Field(_) | OnNull::Reject => sealed(),
         OnNull::RejectLive => Some("a soft-deleted row has lost its references".to_owned()),

@@ -12,8 +12,8 @@ use crate::{
     convert::Make,
     file::{EntitySaid, Mistakes, Said},
     plan::{
-        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, Reference,
-        SoftDelete, TableId, TargetColumn,
+        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, SoftDelete, TableId,
+        TargetColumn,
     },
 };
 
@@ -111,10 +111,7 @@ fn mapped_columns(
             continue;
         };
         let Made { part, cells, target, field, reference } = made;
-        if let Some((entity, orphans)) = reference {
-            let column = target.name.clone();
-            plan.references.push(Reference { column, entity, orphans });
-        }
+        plan.references.extend(reference);
         used.extend(&cells);
         placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
     }

@@ -5,11 +5,14 @@ mod apply;
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod deleted_parents;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
 mod fencing;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod history;
