@@ -13,7 +13,7 @@ use std::{
 
 use mapping::{
     key::CanonicalKey,
-    plan::{EntityId, EntityPlan, TableId, TableRole},
+    plan::{EntityId, EntityPlan, FILTER_RULE, TableId, TableRole},
     position::Position,
     row::RowKind,
 };
@@ -47,13 +47,15 @@ pub(crate) const CUT_OVER_RULE: &str = "domain-cut-over";
 
 /// A batch on its way, kept whole for the next attempt.
 pub(crate) struct Work {
-    batch: Batch,
+    pub(crate) batch: Batch,
     /// Told by the checkpoint's rows once the batch is committed.
     tag: Uuid,
     pub(crate) parts: Vec<mapping::row::RowBatch>,
-    demands: BTreeMap<EntityId, Demand>,
+    pub(crate) demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
-    seconds: HashSet<(usize, usize)>,
+    pub(crate) seconds: HashSet<(usize, usize)>,
+    /// Rows outside their entity's filter that were taken out, by table.
+    pub(crate) outside: BTreeMap<TableId, usize>,
     /// Keys of quarantined rows, and which entry has which.
     pub(crate) keyed: Vec<(EntityId, CanonicalKey)>,
     keyed_by_entry: Vec<Option<usize>>,
@@ -113,37 +115,20 @@ impl Target {
 
     pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
         let parts = std::mem::take(&mut batch.rows).into_inner();
-        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
-        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
-            let demand = demands.entry(part.entity).or_default();
-            demand.composed = self.entity(part.entity)?.parts.len() > 1;
-            demand.acts_on_absence |=
-                part.rows.iter().any(|row| row.kind == RowKind::Delete || row.unchanged != 0);
-        }
+        let demands = self.demands(&parts, &batch.quarantine)?;
         let mut keyed = Vec::new();
         let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
         for entry in &batch.quarantine {
-            let Some(entity) = entry.entity else {
-                // It may be of any entity that its table feeds: none of them may move meanwhile.
-                for (entity, _) in self.entities_fed(entry.table) {
-                    let demand = demands.entry(entity).or_default();
-                    demand.composed = self.entity(entity)?.parts.len() > 1;
-                    demand.acts_on_absence = true;
-                }
-                keyed_by_entry.push(None);
-                continue;
-            };
-            let demand = demands.entry(entity).or_default();
-            demand.composed = self.entity(entity)?.parts.len() > 1;
-            demand.acts_on_absence = true;
-            keyed_by_entry.push(entry.key.as_ref().map(|key| {
+            let key = entry.entity.zip(entry.key.as_ref());
+            keyed_by_entry.push(key.map(|(entity, key)| {
                 keyed.push((entity, key.clone()));
                 keyed.len() - 1
             }));
         }
         let seconds = self.second_rows(&parts);
         let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
-        Ok(Work { batch, tag, parts, demands, seconds, keyed, keyed_by_entry })
+        let outside = BTreeMap::new();
+        Ok(Work { batch, tag, parts, demands, seconds, outside, keyed, keyed_by_entry })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is
@@ -176,7 +161,7 @@ impl Target {
     }
 
     /// The entities that a table's rows may belong to, each with the table's part of it.
-    fn entities_fed(&self, table: Option<TableId>) -> Vec<(EntityId, u8)> {
+    pub(crate) fn entities_fed(&self, table: Option<TableId>) -> Vec<(EntityId, u8)> {
         let plan = table.and_then(|table| self.plan().tables.get(usize::from(table.0)));
         match plan.map(|plan| &plan.role) {
             Some(TableRole::Entities(entities)) => entities.clone(),
@@ -249,6 +234,10 @@ impl Target {
             refused.extend(rows.write(changes).await?);
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
+        for (table, rows) in &work.outside {
+            let account = session.tally.main(*table, &self.table_name(*table)?, origin);
+            session.tally.ignore(account, FILTER_RULE, *rows);
+        }
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;

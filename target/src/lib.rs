@@ -26,6 +26,7 @@ mod keys;
 mod lane;
 mod migrate;
 mod object_type;
+mod outside;
 mod park;
 pub mod partition;
 mod parts;

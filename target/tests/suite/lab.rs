@@ -75,6 +75,7 @@ create table tenants (
 create table owners (
   id uuid primary key, name text, note text, bank text, deleted_at timestamptz,
   version integer not null, source_position bytea);
+create table offers (id uuid primary key, number text, source_position bytea);
 ";
 
 pub(crate) struct Lab {
