@@ -12,7 +12,7 @@ use std::{
 };
 
 use mapping::{
-    plan::{EntityId, EntityPlan, TableId},
+    plan::{EntityId, EntityPlan, FILTER_RULE, TableId},
     position::Position,
     row::RowKind,
 };
@@ -158,6 +158,10 @@ impl Target {
             refused.extend(rows.write(changes).await?);
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
+        for (table, rows) in &work.outside {
+            let account = session.tally.main(*table, &self.table_name(*table)?, origin);
+            session.tally.ignore(account, FILTER_RULE, *rows);
+        }
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;

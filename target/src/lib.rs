@@ -30,6 +30,7 @@ mod lane;
 pub mod look;
 mod migrate;
 mod object_type;
+mod outside;
 mod park;
 pub mod partition;
 mod parts;

@@ -94,6 +94,7 @@ create table owners (
   id uuid primary key, name text, note text, bank text, deleted_at timestamptz,
   version integer not null, source_position bytea);
 create table links (id uuid primary key, owner_id uuid, tenant_id uuid, source_position bytea);
+create table offers (id uuid primary key, number text, source_position bytea);
 ";
 
 pub(crate) struct Lab {
