@@ -70,6 +70,7 @@ async fn a_legacy_database_is_assessed_and_saved_for_offline_work() {
         (&["assess", "--zone", "Asia/Ulanbaatar"], "did you mean Asia/Ulaanbaatar?"),
         (&["assess", "--html", "no/such/folder"], "can't write no/such/folder"),
         (&["assess", "--sample", "0"], "0 is not in 1.."),
+        (&["assess", "--html", "-"], "--html needs a file"),
     ] {
         let (code, _, notes) = run(arguments).await;
         assert_eq!(code, Some(64), "{arguments:?}: {notes}");
