@@ -157,7 +157,8 @@ fn single(
     kinds: &[(LegacyTable, TableKind)],
 ) -> Vec<Vec<String>> {
     let [_] = parent.primary_key.as_slice() else { return Vec::new() };
-    let is_own_key = |column: &Column| same_names(&table.primary_key, &[column.name.clone()]);
+    let is_own_key =
+        |column: &Column| same_names(&table.primary_key, std::slice::from_ref(&column.name));
     let names = |column: &&Column| {
         !is_own_key(column)
             && (is_named_as(&column.name, &parent.table.name)
