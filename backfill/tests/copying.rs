@@ -66,6 +66,36 @@ async fn values_and_references_arrive_as_they_are() {
     assert!(!payloads.iter().any(|p| p.contains("MN")), "{payloads:?}");
 }
 
+/// SQL Server compares a GUID's groups from the last to the first, Postgres its bytes from the
+/// first to the last. So the server decides what comes after a key, never this side.
+#[tokio::test]
+async fn trap_09_a_copy_that_goes_on_behind_a_guid_skips_rows_or_reads_them_twice() {
+    let mut fixture = Fixture::start().await;
+    let stored = fixture.legacy.rows("dbo.Payment").unwrap();
+    let guids: Vec<_> = stored.iter().map(|row| row[0].to_string()).collect();
+    let backwards = guids.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert!(backwards > guids.len() / 3, "the two orders have nothing in common");
+    fixture.job.settings.readers = 2;
+    fixture.job.settings.chunk_rows = 100;
+    fixture.job.settings.batch_rows_max = 30;
+    fixture.job.selection = Selection::named(&fixture.job.plan, &["payments".to_owned()]).unwrap();
+    let mut read = 0;
+    for stops in 1.. {
+        fixture.job.cancel = CancellationToken::new();
+        *fixture.told.stop_after.lock().unwrap() = Some((12, fixture.job.cancel.clone()));
+        let report = fixture.run().await;
+        read += report.rows_read();
+        if report.is_complete() {
+            assert!(stops > 2, "it went on {stops} times");
+            break;
+        }
+        assert!(stops < 60);
+    }
+    assert_eq!(read, fixture.stored("Payment"), "each row once");
+    let rows = fixture.count("select count(*)::int8 from payments").await;
+    assert_eq!(u64::try_from(rows).unwrap() + BAD_PAYMENTS, fixture.stored("Payment"));
+}
+
 #[tokio::test]
 async fn one_reader_and_one_chunk_do_it_too() {
     let mut fixture = Fixture::start().await;

@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 ///
 /// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
 /// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal (but
-/// `consume` and `serve`, which run until one, end with 0).
+/// `consume` and `serve`, which run until one, end with 0). For `mapping check`, 1 means warnings
+/// that are denied and 2 means errors.
 #[derive(Debug, Parser)]
 #[command(name = "ficus", version, propagate_version = true)]
 pub(crate) struct Args {
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     /// Rows that could not be mapped
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Read a legacy database and report what it is made of, and the hazards in it
+    Assess(AssessArgs),
     /// Positions, counts and states of all tables
     Status {
         /// As JSON
@@ -151,6 +154,36 @@ pub(crate) struct ReconcileArgs {
     pub(crate) json: bool,
 }
 
+/// `ficus assess`.
+///
+/// The report goes to standard output: tables, kinds, proposed domains, then every hazard with
+/// its count, up to five keys, and what to write in the mapping file. Exit codes: 0 nothing
+/// blocks a migration, 1 blocking hazards were found, 3 failed, 64 wrong usage.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AssessArgs {
+    /// Tables, as Contract or dbo.Contract; all but XPO's own when none is named
+    #[arg(value_name = "TABLE")]
+    pub(crate) tables: Vec<String>,
+    /// Write the assessment as JSON; - for standard output, instead of the report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Save the catalogue too, so that everything else works offline (legacy.catalog)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_catalog: Option<PathBuf>,
+    /// Read so many rows of each table at most; references and duplicate keys are not checked then
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Read so many rows a second at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Zone of the wall times, such as Asia/Ulaanbaatar: counts the hours that never were
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+}
+
 /// `ficus serve`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServeArgs {
@@ -214,10 +247,53 @@ pub(crate) enum QuarantineCommand {
 /// `ficus mapping`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MappingCommand {
-    /// Check the mapping files against the catalogue; every mistake with file, line and column
-    Check,
+    /// Check the mapping files against the legacy catalogue, CDC's capture instances and the target:
+    /// every finding with file, line, column and what to do
+    Check(MappingCheckArgs),
+    /// Show what becomes of one legacy row, column by column; reads only
+    Explain(ExplainArgs),
     /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
     Scaffold(ScaffoldArgs),
+}
+
+/// `ficus mapping check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MappingCheckArgs {
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End with 1 when there are warnings
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// Connect to nothing: check against the saved catalogue alone
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// `ficus mapping explain`.
+#[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["key", "id", "row"])))]
+pub(crate) struct ExplainArgs {
+    /// The entity, such as contracts; with --id, Postgres knows it
+    #[arg(required_unless_present = "id")]
+    pub(crate) entity: Option<String>,
+    /// The row's legacy key: its parts in key order with / between (inside a part ~1 for /, ~0
+    /// for ~), such as UB/2024-17 or 17/BASE/2024-01-01
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// An id of the new side: says which legacy key it was minted for, and explains that row
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<uuid::Uuid>,
+    /// A row as JSON instead of the legacy server's: a change event, or {"Column": "text", …}; - is
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) row: Option<PathBuf>,
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Connect to nothing: with a saved catalogue and --row
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// `ficus mapping scaffold`.

@@ -110,14 +110,27 @@ fn login(url: &str, password: Option<SecretString>) -> anyhow::Result<legacy::Se
 
 /// The catalogue: from its file where one is set, else over TDS.
 pub(crate) async fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
-    let Some(path) = settings.text("legacy.catalog") else {
-        let mut session = legacy::Session::connect(&legacy(settings)?).await?;
-        return Ok(session.catalog().await?);
-    };
+    match saved_catalog(settings)? {
+        Some(catalog) => Ok(catalog),
+        None => live_catalog(settings).await,
+    }
+}
+
+/// The catalogue in its file, where one is set.
+pub(crate) fn saved_catalog(settings: &Settings) -> anyhow::Result<Option<Catalog>> {
+    let Some(path) = settings.text("legacy.catalog") else { return Ok(None) };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| usage(format!("legacy.catalog: can't read {path}: {error}")))?;
-    serde_json::from_str(&text)
-        .map_err(|error| usage(format!("legacy.catalog: {path} is not a saved catalogue: {error}")))
+    let catalog = serde_json::from_str(&text).map_err(|error| {
+        usage(format!("legacy.catalog: {path} is not a saved catalogue: {error}"))
+    })?;
+    Ok(Some(catalog))
+}
+
+/// The catalogue as the legacy server tells it now.
+pub(crate) async fn live_catalog(settings: &Settings) -> anyhow::Result<Catalog> {
+    let mut session = legacy::Session::connect(&legacy(settings)?).await?;
+    Ok(session.catalog().await?)
 }
 
 /// The mapping, compiled against the catalogue.
@@ -125,7 +138,8 @@ pub(crate) async fn plan(settings: &Settings) -> anyhow::Result<Arc<Plan>> {
     let files = mapping_files(settings)?;
     let catalog = catalog(settings).await?;
     Plan::compile(&files, &catalog).map(Arc::new).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let lines: Vec<String> =
+            mistakes.iter().map(|mistake| format!("{mistake}\n    {}", mistake.help)).collect();
         let message =
             format!("the mapping files have {} mistakes:\n{}", mistakes.len(), lines.join("\n"));
         UsageError { message }.into()

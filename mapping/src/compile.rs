@@ -17,12 +17,16 @@ use crate::{
 mod column;
 mod cover;
 mod entity;
+mod filter;
+mod lookup;
 mod null;
 mod outline;
+mod sequence;
 mod table;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unique;
 mod xpo;
 
 use outline::Outline;
@@ -39,6 +43,7 @@ impl Plan {
         let said: Vec<FileSaid> =
             files.iter().enumerate().map(|(index, file)| read(index, &file.text, m)).collect();
         let mut book = TableBook::new(catalog);
+        book.lookups = lookup::collect(&said, m);
         let outlines = outline::outlines(&said, &mut book, m);
         table::service_tables(&said, &mut book, m);
         let entities: Vec<EntityPlan> = outlines
@@ -46,6 +51,7 @@ impl Plan {
             .map(|outline| entity::build(outline, &outlines, &mut book, m))
             .collect();
         table::check_candidates(&outlines, &book, m);
+        let sequences = sequence::sequences(&said, &entities, &mut book, m);
         if !mistakes.is_empty() {
             return Err(mistakes.into_sorted());
         }
@@ -53,6 +59,7 @@ impl Plan {
             database: catalog.database.clone(),
             entities,
             tables: finish(book, &outlines),
+            sequences,
             version: version(files),
         })
     }
@@ -87,6 +94,7 @@ fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
                     ignored: draft.ignored_rule(),
                     candidates: draft.candidates,
                     left_out: draft.left_out,
+                    filters: draft.filters,
                     sensitive: draft.sensitive,
                 },
             }

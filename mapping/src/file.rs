@@ -5,9 +5,14 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
+//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `[[sequence]]`, `object_types`.
+//! A sequence: **`name`** (in Postgres), **`from`** = `"entity.column"`, one or a list of them; for texts
+//! `pattern`, one regular expression or a list, each for the whole value and with one group for the number
+//! (without: the value is the number), and `except` for values without one; `above`, `step`.
 //! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`.
+//! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`,
+//! `[[entity.unique]]` (see [`unique`]), `[entity.accept]` (`rule.what = "why"`: a warning of the
+//! check that stays, see [`crate::finding::Rule`]).
 //!
 //! | a column made `as` | is made from | and may say |
 //! | --- | --- | --- |
@@ -28,18 +33,31 @@
 //!
 //! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
 
+mod accept;
 mod column;
+mod compose;
+mod filter;
+mod flags;
+mod lookup;
 mod options;
+mod places;
 mod read;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unique;
 
 use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
+pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;
+pub use places::{Accepted, Places, Spot};
 pub(crate) use read::{EntitySaid, FileSaid, read};
+pub(crate) use sequence::SequenceSaid;
+pub(crate) use unique::UniqueSaid;
 
 /// One mapping file, already read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +91,16 @@ pub(crate) struct Place {
     pub(crate) byte: usize,
 }
 
+impl Place {
+    /// Line and column of the place in its file's text, both from 1.
+    fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.byte).unwrap_or(text);
+        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let letters = before.get(line_begin..).unwrap_or_default().chars().count();
+        (before.matches('\n').count() + 1, letters + 1)
+    }
+}
+
 /// A word of a file and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said<T> {
@@ -101,6 +129,17 @@ pub(crate) enum Literal {
     Bool(bool),
 }
 
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(number) => number.fmt(f),
+            Self::Float(number) => write!(f, "{number:?}"),
+            Self::Bool(value) => value.fmt(f),
+        }
+    }
+}
+
 /// All mistakes so far.
 pub(crate) struct Mistakes<'a> {
     files: &'a [MappingFile],
@@ -120,13 +159,11 @@ impl<'a> Mistakes<'a> {
             return;
         }
         let Some(file) = self.files.get(at.file) else { return };
-        let before = file.text.get(..at.byte).unwrap_or(&file.text);
-        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = at.line_and_column(&file.text);
         self.found.push(Mistake {
             file: file.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_begin).unwrap_or("").chars().count()
-                + 1,
+            line,
+            column,
             message: message.into(),
             help: help.into(),
         });

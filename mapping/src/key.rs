@@ -25,7 +25,7 @@ mod part;
 mod tests;
 
 pub(crate) use fold::Fold;
-pub(crate) use part::{KeyPart, canonical};
+pub(crate) use part::{KeyPart, canonical, encoded};
 
 /// The canonical form of a legacy key, simple or composite. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

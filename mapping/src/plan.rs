@@ -6,10 +6,13 @@ use crate::{
     catalog::{Catalog, LegacyTable, SqlType},
     key::{CanonicalKey, canonical},
     position::Position,
+    sequence::SequencePlan,
     value::LegacyValue,
 };
 
 mod compiled;
+pub mod explain;
+mod filter;
 mod map;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +20,9 @@ mod text_key;
 mod writer;
 
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
+pub(crate) use filter::{Condition, Filter};
+pub use filter::{FILTER_RULE, RowFilter};
+pub use text_key::KeyTextError;
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +46,8 @@ pub enum PgType {
         scale: u8,
     },
     Text,
+    /// `text[]`, of one dimension.
+    TextArray,
     Bytea,
     Uuid,
     Date,
@@ -97,6 +105,30 @@ pub struct Reference {
     pub orphans: OrphanPolicy,
 }
 
+/// What happens when rows share what must be unique, as unique rules are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicatePolicy {
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+    /// No index is made; the gate lists them.
+    Allow,
+}
+
+/// Columns that no two rows of the target may share, from the cutover on (trap 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueRule {
+    /// The target columns.
+    pub columns: Vec<String>,
+    /// Whether only rows that are not soft-deleted count.
+    pub live: bool,
+    /// Whether two NULLs are equal, as SQL Server takes them.
+    pub nulls_equal: bool,
+    /// Whether texts are compared without regard to case, as a `_CI` collation does.
+    pub ignore_case: bool,
+    /// What the seal does about duplicates.
+    pub duplicates: DuplicatePolicy,
+}
+
 /// What a soft delete (`GCRecord`) does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoftDelete {
@@ -106,6 +138,8 @@ pub enum SoftDelete {
     Delete,
     /// The target row stays, with `deleted_at` set.
     DeletedAt,
+    /// The target row leaves its table and is kept in `ficus.archive`.
+    Archive,
 }
 
 /// A part of an entity: one legacy table's share of its columns.
@@ -138,6 +172,8 @@ pub struct EntityPlan {
     pub parts: Vec<Part>,
     /// Its references.
     pub references: Vec<Reference>,
+    /// What is unique.
+    pub unique: Vec<UniqueRule>,
     /// What a soft delete does.
     pub soft_delete: SoftDelete,
     /// The index of `deleted_at` among `columns`, with [`SoftDelete::DeletedAt`].
@@ -278,6 +314,12 @@ impl TablePlan {
         &self.compiled.left_out
     }
 
+    /// Which of the table's rows entities take, where they do not take all.
+    #[must_use]
+    pub fn row_filters(&self) -> &[RowFilter] {
+        &self.compiled.filters
+    }
+
     /// Legacy columns whose values may not be shown or stored outside the target (trap 20),
     /// whether they are read or not: mask them in payloads.
     #[must_use]
@@ -308,6 +350,8 @@ pub struct Plan {
     pub entities: Vec<EntityPlan>,
     /// All tables that the files name, by id.
     pub tables: Vec<TablePlan>,
+    /// The sequences that go on where legacy numberings end.
+    pub sequences: Vec<SequencePlan>,
     /// A hash of the files' texts: the mapping's version in every report.
     pub version: String,
 }
@@ -326,6 +370,12 @@ impl Plan {
     #[must_use]
     pub fn entity(&self, name: &str) -> Option<&EntityPlan> {
         self.entities.iter().find(|entity| entity.name == name)
+    }
+
+    /// The entity whose name is most like this one, if one is like enough to be meant.
+    #[must_use]
+    pub fn nearest_entity(&self, name: &str) -> Option<&str> {
+        crate::file::closest(name, self.entities.iter().map(|entity| entity.name.as_str()))
     }
 
     /// Tables of the catalogue that no mapping file names, the engine's own marker aside.

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::{key::CanonicalKey, plan::EntityId, position::Position};
+use crate::{key::CanonicalKey, plan::EntityId, position::Position, sequence::Numbers};
 
 /// Which columns of a row the event did not carry: bit *n* is column *n* of the part.
 pub type ColumnMask = u64;
@@ -30,7 +30,9 @@ pub enum RowKind {
     Upsert,
     /// The row is there and soft-deleted: an existing target row keeps its references (the
     /// legacy row has lost its own by now) and its `deleted_at` if it has one, and takes every
-    /// other column; a missing one is inserted with what there is.
+    /// other column; a missing one is inserted with what there is. With
+    /// [`crate::plan::SoftDelete::Archive`] all of this goes to the archive, and the row leaves
+    /// its table.
     SoftDelete,
     /// The row is gone. No fields.
     Delete,
@@ -41,6 +43,9 @@ pub enum RowKind {
 pub struct Row {
     /// What happens to it.
     pub kind: RowKind,
+    /// A [`RowKind::Delete`] of a row that is there, but that the entity's filter does not take
+    /// (any more). What removes nothing is ignored by [`crate::plan::FILTER_RULE`].
+    pub filtered: bool,
     /// Its key in the legacy database.
     pub key: CanonicalKey,
     /// The position of the change that made it.
@@ -112,6 +117,8 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Batches {
     batches: Vec<RowBatch>,
+    /// The document numbers of all rows that were mapped or refused.
+    pub numbers: Numbers,
 }
 
 impl Batches {

@@ -267,7 +267,7 @@ impl<'a> Pair<'a> {
     fn legacy_row(&self, key: &CanonicalKey) -> Option<(&'a [u8], bool, bool)> {
         let batch = self.legacy.batch.as_ref()?;
         let row = batch.rows.get(*self.legacy.by_key.get(key)?)?;
-        if row.kind == RowKind::Delete {
+        if self.subject.is_gone(row.kind) {
             return None;
         }
         let fields = batch.fields.get(row.fields.clone())?;

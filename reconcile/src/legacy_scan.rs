@@ -252,7 +252,7 @@ fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
     let mut unknown = Vec::new();
     let mut gone = 0;
     for row in &batch.rows {
-        if row.kind == RowKind::Delete {
+        if subject.is_gone(row.kind) {
             gone += 1;
             continue;
         }

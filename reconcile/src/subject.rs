@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::{
     key::CanonicalKey,
-    plan::{Compare, EntityId, EntityPlan, Plan, TableId, TablePlan, TargetColumn},
+    plan::{Compare, EntityId, EntityPlan, Plan, SoftDelete, TableId, TablePlan, TargetColumn},
+    row::RowKind,
 };
 
 use crate::{Error, Selection, digest::Digest, report::LeftOut, rowhash::Comparer};
@@ -22,7 +23,21 @@ pub(crate) struct Subject {
     pub(crate) columns: Vec<usize>,
     /// Where `deleted_at` is among `columns`.
     pub(crate) deleted_at: Option<usize>,
+    /// Whether a soft-deleted row leaves its table: then the other side must not have it. What is
+    /// kept of a part stays where it is.
+    pub(crate) archives: bool,
     pub(crate) comparer: Comparer,
+}
+
+impl Subject {
+    /// Whether the target must not have a legacy row.
+    pub(crate) fn is_gone(&self, kind: RowKind) -> bool {
+        match kind {
+            RowKind::Delete => true,
+            RowKind::SoftDelete => self.archives && self.is_whole,
+            RowKind::Upsert => false,
+        }
+    }
 }
 
 /// What the scan found out about a subject.
@@ -149,7 +164,8 @@ fn subject(entity: &EntityPlan, part: u8, table: TableId, columns: &[usize]) -> 
     let deleted_at = entity
         .deleted_at
         .and_then(|deleted_at| columns.iter().position(|column| *column == deleted_at));
-    Subject { entity: entity.id, part, table, is_whole, columns, deleted_at, comparer }
+    let archives = entity.soft_delete == SoftDelete::Archive;
+    Subject { entity: entity.id, part, table, is_whole, columns, deleted_at, archives, comparer }
 }
 
 /// Whether a column holds another entity's id.
@@ -168,7 +184,12 @@ pub(crate) fn not_compared(plan: &Plan, entity: &EntityPlan) -> Vec<LeftOut> {
         };
         all.push(LeftOut { column: column.name.clone(), reason });
     }
-    if entity.deleted_at.is_some() {
+    let keeps_deleted = match entity.soft_delete {
+        SoftDelete::DeletedAt => true,
+        SoftDelete::Archive => entity.parts.len() > 1,
+        SoftDelete::None | SoftDelete::Delete => false,
+    };
+    if keeps_deleted {
         let reason = "in soft-deleted rows: the legacy row has lost its references".to_owned();
         all.extend(
             entity.references.iter().map(|reference| LeftOut {
@@ -176,6 +197,13 @@ pub(crate) fn not_compared(plan: &Plan, entity: &EntityPlan) -> Vec<LeftOut> {
                 reason: reason.clone(),
             }),
         );
+    }
+    if entity.soft_delete == SoftDelete::Archive {
+        all.push(LeftOut {
+            column: "(soft-deleted rows)".to_owned(),
+            reason: "only that their table has them no more, not what ficus.archive keeps of them"
+                .to_owned(),
+        });
     }
     for part in &entity.parts {
         let Some(table) = table(plan, part.table) else { continue };

@@ -5,7 +5,7 @@ mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mapping::plan::Plan;
+use mapping::plan::{EntityPlan, Plan};
 
 use crate::{
     demo::{self, writer::Writer},
@@ -41,6 +41,37 @@ fn the_mapping_has_no_mistakes_and_names_every_table() {
     ];
     assert_eq!(plan.domains(), domains);
     assert_eq!(plan.entities.len(), 18);
+}
+
+/// Trap 4: what a legacy unique index keeps apart among live rows, the seal must keep apart too.
+#[test]
+fn every_unique_index_of_the_legacy_schema_is_a_rule() {
+    let plan = plan();
+    let mut indexes = 0;
+    for table in crate::catalog().expect("the DDL").tables {
+        let Some(id) = plan.table(&table.table.schema, &table.table.name).map(|plan| plan.id)
+        else {
+            continue;
+        };
+        let fed = |entity: &&EntityPlan| entity.parts.iter().any(|part| part.table == id);
+        for index in &table.unique_indexes {
+            let wanted: BTreeSet<&str> =
+                index.columns.iter().map(String::as_str).filter(|c| *c != "GCRecord").collect();
+            for entity in plan.entities.iter().filter(fed) {
+                let from = |name: &String| {
+                    let column = entity.columns.iter().find(|column| column.name == *name);
+                    column.and_then(|column| column.from.as_deref()).expect("a legacy column")
+                };
+                let kept = entity.unique.iter().any(|rule| {
+                    let columns: BTreeSet<&str> = rule.columns.iter().map(from).collect();
+                    columns == wanted && rule.live == index.columns.contains(&"GCRecord".into())
+                });
+                assert!(kept, "{} keeps nothing of {}", entity.name, index.name);
+                indexes += 1;
+            }
+        }
+    }
+    assert_eq!(indexes, 6, "of which Party's counts for owners and for tenants");
 }
 
 #[test]

@@ -11,8 +11,10 @@ use mapping::plan::{EntityPlan, TableId};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::{
-    Error, Target, hook,
+    Error, SetSequence, Target, hook,
     seal::{self, ForeignKey},
+    sequence,
+    unique::{self, UniqueIndex},
 };
 
 mod gates;
@@ -98,12 +100,16 @@ pub struct Decision<'a> {
 }
 
 /// What a cutover did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CutOver {
     /// The gates as they were in its transaction; all green.
     pub gates: Vec<Gate>,
     /// The constraints that were sealed, and those that were not.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The unique indexes likewise.
+    pub unique_indexes: Vec<UniqueIndex>,
+    /// The sequences that go on above the legacy numbers.
+    pub sequences: Vec<SetSequence>,
 }
 
 impl Target {
@@ -170,7 +176,9 @@ impl Target {
     pub async fn gates(&self, domain: &str, terms: &Terms) -> Result<Vec<Gate>, Error> {
         let mut connection = self.own_connection().await?;
         let foreign_keys = seal::foreign_keys(self, &mut connection, domain).await?;
-        gates::evaluate(self, &mut connection, domain, terms, &foreign_keys).await
+        let unique_indexes = unique::indexes(self, &mut connection, domain).await?;
+        let constraints = (foreign_keys.as_slice(), unique_indexes.as_slice());
+        gates::evaluate(self, &mut connection, domain, terms, constraints).await
     }
 
     /// The foreign keys that a cutover of the domain would seal, with their orphans.
@@ -182,8 +190,17 @@ impl Target {
         seal::foreign_keys(self, &mut connection, domain).await
     }
 
+    /// The unique indexes that a cutover of the domain would seal, with their duplicates.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`].
+    pub async fn unique_indexes(&self, domain: &str) -> Result<Vec<UniqueIndex>, Error> {
+        let mut connection = self.own_connection().await?;
+        unique::indexes(self, &mut connection, domain).await
+    }
+
     /// Takes a red gate upon oneself. `subject` is empty for the whole gate; for the gate `seal`
-    /// it is `table.column`, and that constraint is then not made.
+    /// it is `table.column` or `table(column,column)`, and that constraint is then not made.
     ///
     /// # Errors
     /// [`Error::Settings`] without a reason.
@@ -237,10 +254,12 @@ impl Target {
         let now = state(&mut transaction, domain, " for update").await?;
         hook::point("cutover.freeze");
         if now == State::CutOver {
-            return Ok(CutOver { gates: Vec::new(), foreign_keys: Vec::new() });
+            return Ok(CutOver::default());
         }
         let foreign_keys = seal::foreign_keys(self, &mut transaction, domain).await?;
-        let gates = gates::evaluate(self, &mut transaction, domain, terms, &foreign_keys).await?;
+        let unique_indexes = unique::indexes(self, &mut transaction, domain).await?;
+        let constraints = (foreign_keys.as_slice(), unique_indexes.as_slice());
+        let gates = gates::evaluate(self, &mut transaction, domain, terms, constraints).await?;
         let red: Vec<String> =
             gates.iter().filter(|gate| !gate.green).map(|gate| gate.name.clone()).collect();
         if !red.is_empty() {
@@ -248,10 +267,12 @@ impl Target {
         }
         hook::point("cutover.verify");
         seal::seal(&mut transaction, domain, &foreign_keys, decision.actor).await?;
+        unique::seal(&mut transaction, &unique_indexes).await?;
+        let sequences = sequence::cutover::set(self, &mut transaction, domain).await?;
         set(&mut transaction, domain, now, State::CutOver).await?;
         hook::point("cutover.switch");
         commit(transaction).await?;
-        Ok(CutOver { gates, foreign_keys })
+        Ok(CutOver { gates, foreign_keys, unique_indexes, sequences })
     }
 
     /// Hands a domain back: its constraints go, and rows that the API made can be written by the
@@ -277,6 +298,7 @@ impl Target {
             return Err(refused(domain, now, State::RolledBack));
         }
         seal::unseal(self, &mut transaction, domain).await?;
+        unique::unseal(self, &mut transaction, domain).await?;
         seal::reclaim(self, &mut transaction, domain).await?;
         set(&mut transaction, domain, now, State::RolledBack).await?;
         hook::point("cutover.reverse");

@@ -236,6 +236,8 @@ impl Cause {
             "25006" => Disposition::Retry,
             "53100" | "53200" | "53400" | "58030" => Disposition::RetrySlowly,
             "26000" | "0A000" => Disposition::Retry,
+            // A row, an index entry or an archived value that Postgres has no room for.
+            "54000" => Disposition::Quarantine,
             _ => match code.get(..2).unwrap_or_default() {
                 "08" | "40" | "53" | "57" => Disposition::Retry,
                 "58" | "28" => Disposition::RetrySlowly,
@@ -269,7 +271,7 @@ impl Cause {
             Some(code) => match code.get(..2).unwrap_or_default() {
                 "08" | "57" => "check that the Postgres server is up; the engine tries again",
                 "40" => "nothing to do: the engine tries again",
-                "22" | "23" => "see `ficus quarantine list`",
+                "22" | "23" | "54" => "see `ficus quarantine list`",
                 _ => "see the Postgres server's log",
             },
             None => match self.kind {

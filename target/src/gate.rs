@@ -30,12 +30,16 @@ pub(crate) struct Gate {
     pub(crate) has_tombstones: bool,
     pub(crate) has_parked: bool,
     pub(crate) has_quarantine: bool,
+    /// Rows of the entity are in the archive.
+    pub(crate) has_archived: bool,
+    /// Rows of the entity have document numbers that could not be read.
+    pub(crate) has_unread: bool,
 }
 
 /// How a batch meets an entity.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Demand {
-    /// It has deletes, partial images or quarantined rows.
+    /// It has deletes, partial images, quarantined rows, or rows for the archive.
     pub(crate) acts_on_absence: bool,
     /// The entity has several parts.
     pub(crate) composed: bool,
@@ -117,7 +121,10 @@ pub(crate) async fn look(
                 exists (select from ficus.parked x where x.entity = w.entity) as parked,
                 exists (select from ficus.quarantine x
                         where (x.entity = w.entity or x.entity is null)
-                          and x.state = 'open') as quarantine
+                          and x.state = 'open') as quarantine,
+                exists (select from ficus.archive x
+                        where x.entity = w.entity and x.state = 'archived') as archived,
+                exists (select from ficus.sequence_unread x where x.entity = w.entity) as unread
          from unnest($1::int2[], $2::text[]) with ordinality as w (entity, domain, n)
          left join held h on h.name = w.domain order by w.n",
     )
@@ -131,6 +138,8 @@ pub(crate) async fn look(
         has_tombstones: row.get("tombstones"),
         has_parked: row.get("parked"),
         has_quarantine: row.get("quarantine"),
+        has_archived: row.get("archived"),
+        has_unread: row.get("unread"),
     });
     Ok(demands.keys().copied().zip(gates).collect())
 }

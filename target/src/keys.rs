@@ -96,15 +96,26 @@ struct Miss {
 
 /// The cache: two generations, the younger of which is dropped into the place of the older when
 /// it has grown to half of the bound. What is used survives, what is not goes; no list to keep.
-#[derive(Default)]
 struct Cache {
+    bytes_max: usize,
     server: String,
     young: Vec<HashMap<CanonicalKey, Uuid>>,
     old: Vec<HashMap<CanonicalKey, Uuid>>,
     young_bytes: usize,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        Self::bounded(CACHE_BYTES_MAX)
+    }
+}
+
 impl Cache {
+    fn bounded(bytes_max: usize) -> Self {
+        let (young, old) = (Vec::new(), Vec::new());
+        Self { bytes_max, server: String::new(), young, old, young_bytes: 0 }
+    }
+
     fn get(&mut self, entity: EntityId, key: &CanonicalKey) -> Option<Uuid> {
         let index = usize::from(entity.0);
         if let Some(id) = self.young.get(index).and_then(|ids| ids.get(key)) {
@@ -124,14 +135,15 @@ impl Cache {
         if let Some(ids) = self.young.get_mut(index) {
             ids.insert(key, id);
         }
-        if self.young_bytes > CACHE_BYTES_MAX / 2 {
+        if self.young_bytes > self.bytes_max / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
     }
 
     fn clear(&mut self) {
-        *self = Self { server: std::mem::take(&mut self.server), ..Self::default() };
+        let server = std::mem::take(&mut self.server);
+        *self = Self { server, ..Self::bounded(self.bytes_max) };
     }
 }
 
@@ -472,3 +484,6 @@ async fn known(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

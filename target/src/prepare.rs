@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use crate::{Batch, Error, Target, apply::Work, keys::Resolved, writer::Writer};
+use crate::{Batch, Error, Target, keys::Resolved, work::Work, writer::Writer};
 
 /// A batch whose keys have their ids. Dropped, it is as if it had never been.
 pub struct Prepared {
@@ -60,6 +60,7 @@ impl Target {
         if error.lost_connection() {
             self.keys.clear();
             self.writers.clear();
+            self.numbers.clear();
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod http;
 mod kill;
+mod mapping_command;
 mod oracle;
 mod road;
 mod scaffold;

@@ -89,6 +89,69 @@ fn nothing_is_left_undone() {
     }
 }
 
+/// Traps of an XPO database, by number, whose handling is under way.
+const TRAPS_PENDING: &[usize] = &[16, 21, 22];
+const TRAPS: usize = 23;
+
+#[test]
+fn every_trap_has_a_test_and_a_line() {
+    let table = std::fs::read_to_string(root().join("docs/traps.md")).expect("docs/traps.md");
+    let mut tests: Vec<String> = Vec::new();
+    for (path, text) in sources(".") {
+        if path.ends_with("e2e/tidy.rs") {
+            continue;
+        }
+        let names = text.split("fn trap_").skip(1).filter_map(|rest| rest.split('(').next());
+        tests.extend(names.map(|name| format!("trap_{name}")));
+    }
+    let pending = |name: &&String| {
+        TRAPS_PENDING.iter().any(|number| name.starts_with(&format!("trap_{number:02}_")))
+    };
+    for name in tests.iter().filter(|name| !pending(name)) {
+        assert!(table.contains(&format!("`{name}`")), "docs/traps.md does not name {name}");
+    }
+    let told = table.split("`trap_").skip(1).filter_map(|rest| rest.split('`').next());
+    for name in told {
+        assert!(tests.contains(&format!("trap_{name}")), "docs/traps.md names trap_{name}");
+    }
+    for number in (1..=TRAPS).filter(|number| !TRAPS_PENDING.contains(number)) {
+        let tested = tests.iter().any(|name| name.starts_with(&format!("trap_{number:02}_")));
+        assert!(tested, "trap {number} has no test");
+        assert!(table.contains(&format!("\n| {number} |")), "trap {number} has no line");
+    }
+    // A line names files, and files move.
+    let named = table.split('`').filter(|word| word.contains('/') && !word.contains(' '));
+    for path in named.filter(|word| word.contains("/src/") || word.starts_with("tests/")) {
+        assert!(root().join(path).exists(), "docs/traps.md names {path}");
+    }
+}
+
+/// Only the tests' own dependency turns them on. The binary that runs these tests has them, which
+/// shows that the word would be found in one that should not.
+#[test]
+fn hooks_are_in_no_binary_but_the_tests_own() {
+    let features = |edges: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--package", "ficus", "--prefix", "none"])
+            .args(["--edges", edges, "--format", "{p} [{f}]"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines: Vec<String> =
+            text.lines().filter(|line| line.starts_with("target v")).map(str::to_owned).collect();
+        lines.dedup();
+        assert!(!lines.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        lines
+    };
+    assert!(features("no-dev").iter().all(|line| !line.contains("hooks")));
+    assert!(features("normal,dev").iter().all(|line| line.contains("hooks")));
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_ficus")).expect("the binary");
+    let word = b"FICUS_KILL_AT";
+    let found = binary.windows(word.len()).any(|bytes| bytes == word);
+    assert_eq!(found, cfg!(debug_assertions), "a binary with debug assertions has hooks");
+}
+
 /// Normal dependencies of every workspace member, by name.
 fn dependencies() -> Dependencies {
     let output = Command::new(env!("CARGO"))

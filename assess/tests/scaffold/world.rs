@@ -1,7 +1,7 @@
 //! Spacehub's catalogue, an assessment of it made by hand, and short words for drafts.
 
 use assess::{
-    assessment::{Assessment, CdcState, ColumnFacts, Hazard, Severity, TableAssessment},
+    assessment::{Assessment, CdcState, ColumnFacts, Hazard, Reading, Severity, TableAssessment},
     kind::classify,
     scaffold::{Choices, Currency, Scaffold, scaffold, select},
 };
@@ -64,6 +64,7 @@ pub(crate) fn assessment() -> Assessment {
             kind,
             rows: 120,
             read_whole: true,
+            rows_estimate: None,
             bytes: None,
             columns: columns.collect(),
             hazards: Vec::new(),
@@ -74,6 +75,7 @@ pub(crate) fn assessment() -> Assessment {
         catalog,
         cdc: CdcState { enabled: true, max_lsn: None },
         tables,
+        reading: Reading::default(),
     };
     found.facts();
     found

@@ -60,6 +60,68 @@ fn without_a_transaction_block_the_offset_is_the_order() {
     assert_eq!(orders, [0, 1]);
 }
 
+/// `change_lsn` (`__$seqval`) is not monotonic, and the two halves of a deferred update share it.
+/// A transaction is ordered by its commit, a change in it by `total_order`, else by its offset.
+#[test]
+fn trap_23_two_changes_of_one_row_are_ordered_by_their_change_lsn() {
+    let of = |status, lsn, order, seqval: &str| {
+        let row = Contract { status, ..contract() };
+        let record = Record::update(&row, true, At { lsn, order });
+        let own = format!(r#""change_lsn":"{}""#, At { lsn, order }.lsn());
+        let value = record.value.as_deref().unwrap();
+        assert!(value.contains(&own));
+        let other = format!(r#""change_lsn":"00000027:{seqval}:0001""#);
+        Record { value: Some(value.replace(&own, &other)), ..record }
+    };
+    // The log: first 1, then 2 in the same transaction, then 3 in one that committed later
+    // although its change was written first.
+    let log = |order: fn(u64) -> Option<u64>| {
+        [
+            of(1, 9, order(1), "00000008"),
+            of(2, 9, order(2), "00000002"),
+            of(3, 10, order(1), "00000001"),
+        ]
+    };
+    for (name, records) in [("total_order", log(Some)), ("offset", log(|_| None))] {
+        let mut batcher = batcher();
+        push_all(&mut batcher, TOPIC, &records);
+        let batch = batcher.take().unwrap();
+        let positions: Vec<Position> =
+            batch.rows.iter().flat_map(|part| &part.rows).map(|row| row.position).collect();
+        assert_eq!(positions.len(), 3);
+        assert!(positions.is_sorted_by(|a, b| a < b), "{name}: {positions:?}");
+    }
+    // Where there is a total order it decides, whatever the offsets say.
+    let [first, second, _] = log(Some);
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, &[second, first]);
+    let batch = batcher.take().unwrap();
+    let orders: Vec<u64> =
+        batch.rows.iter().flat_map(|part| &part.rows).map(|row| row.position.order()).collect();
+    assert_eq!(orders, [2, 1]);
+}
+
+/// The tombstone between the halves is for Kafka's compaction; the row was never away.
+#[test]
+fn trap_05_a_tombstone_between_delete_and_insert_is_a_delete() {
+    let mut batcher = batcher();
+    let at = |order| At { lsn: 9, order: Some(order) };
+    let records = [
+        Record::delete(&contract(), at(1)),
+        Record::tombstone(&contract()),
+        Record::insert(&contract(), at(2)),
+        // A late one, as after a restart that read the delete only.
+        Record::tombstone(&contract()),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    let rows: Vec<_> = batch.rows.iter().flat_map(|part| &part.rows).collect();
+    let kinds: Vec<RowKind> = rows.iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, [RowKind::Delete, RowKind::Upsert]);
+    assert!(rows[0].position < rows[1].position, "the insert is the newer half");
+    assert_eq!(batch.read.values().next().unwrap().read, 2, "a tombstone is no change");
+}
+
 #[test]
 fn f50_an_update_does_not_know_its_lobs() {
     let batch = one(Record::update(&contract(), false, AT));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cdc_consumer::{Progress, status::State};
+use cdc_consumer::{Progress, settings::LostOffsets, status::State};
 use mapping::position::Lsn;
 use tokio::sync::watch;
 
@@ -76,6 +76,14 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    consumer.batch_age_ms_max = consumer.batch_age_ms_max.max(consumer.batch_idle_ms_max);
+    consumer.instance = settings.text("kafka.instance");
+    consumer.session_timeout_ms = settings.number("kafka.session_timeout_ms");
+    consumer.allow_gaps = settings.text("kafka.offset_gaps").as_deref() == Some("allow");
+    consumer.lost_offsets = match settings.text("kafka.lost_offsets").as_deref() {
+        Some("accept") => LostOffsets::Accept,
+        _ => LostOffsets::Stop,
+    };
     Ok(consumer)
 }
 

@@ -1,6 +1,6 @@
 //! `ficus domain`.
 
-use mapping::plan::{OrphanPolicy, Plan};
+use mapping::plan::{DuplicatePolicy, OrphanPolicy, Plan};
 use target::{
     Error, Pool, Role, Target,
     domain::{Decision, Gate, State, Terms},
@@ -139,6 +139,23 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
         };
         text.push_str(&format!("  {line}\n"));
     }
+    for index in &cut_over.unique_indexes {
+        let (name, duplicates) = (&index.name, index.duplicates);
+        let line = match index.rule.duplicates {
+            _ if index.sealed => format!("sealed already: {name}"),
+            DuplicatePolicy::Allow => {
+                format!("left open: {name} (duplicates are allowed: {duplicates})")
+            }
+            DuplicatePolicy::Refuse if duplicates > 0 => {
+                format!("left open: {name} ({duplicates} duplicates, waived)")
+            }
+            DuplicatePolicy::Refuse => format!("sealed: {name}"),
+        };
+        text.push_str(&format!("  {line}\n"));
+    }
+    for sequence in &cut_over.sequences {
+        text.push_str(&format!("  set: {} gives {} next\n", sequence.name, sequence.next));
+    }
     text.push_str(&format!("  {domain} is handed over"));
     text
 }
@@ -172,9 +189,13 @@ fn remedy(gate: &str, domain: &str) -> String {
         ),
         "parked" => format!("run `ficus backfill {domain} --restart`: it brings the whole rows"),
         "reconcile" => format!("run `ficus reconcile {domain}`"),
+        "sequences" => format!(
+            "see docs/storage.md: correct the pattern in the mapping file (and copy again: `ficus \
+             backfill {domain} --restart`) or the rows, or accept it: `{waive} --reason …`"
+        ),
         "seal" => format!(
-            "correct the orphans, or accept a key that stays open: `{waive}/TABLE.COLUMN \
-             --reason …`"
+            "correct the orphans and duplicates, or accept a constraint that stays open: \
+             `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'`"
         ),
         _ => format!("accept it: `{waive} --reason …`"),
     }

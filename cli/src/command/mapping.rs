@@ -1,54 +1,15 @@
 //! `ficus mapping`.
 
-use mapping::plan::{Plan, TableRole};
+mod check;
+mod explain;
 
-use crate::{args::MappingCommand, exit::Exit, out, parts, settings::Settings};
+use crate::{args::MappingCommand, exit::Exit, settings::Settings};
 
-/// Checks the mapping files, or drafts some.
+/// Checks mapping files, explains a row by them, or drafts some.
 pub(crate) async fn run(command: &MappingCommand, settings: &Settings) -> anyhow::Result<Exit> {
     match command {
-        MappingCommand::Check => check(settings).await,
+        MappingCommand::Check(args) => check::run(args, settings).await,
+        MappingCommand::Explain(args) => explain::run(args, settings).await,
         MappingCommand::Scaffold(args) => super::scaffold::run(args, settings).await,
-    }
-}
-
-async fn check(settings: &Settings) -> anyhow::Result<Exit> {
-    let files = parts::mapping_files(settings)?;
-    let catalog = parts::catalog(settings).await?;
-    match Plan::compile(&files, &catalog) {
-        Ok(plan) => {
-            report(&plan, &catalog);
-            Ok(Exit::Success)
-        }
-        Err(mistakes) => {
-            for mistake in &mistakes {
-                out::line(mistake.to_string());
-            }
-            out::note(format!("{} mistakes in {} files", mistakes.len(), files.len()));
-            Ok(Exit::Undecided)
-        }
-    }
-}
-
-fn report(plan: &Plan, catalog: &mapping::catalog::Catalog) {
-    out::line(format!(
-        "{} entities of {} domains from {} tables; version {}",
-        plan.entities.len(),
-        plan.domains().len(),
-        plan.tables.len(),
-        plan.version
-    ));
-    for table in &plan.tables {
-        if let TableRole::Ignored { reason } = &table.role {
-            out::line(format!("left out: {}: {reason}", table.table));
-        }
-    }
-    for table in &plan.tables {
-        for left in table.left_out() {
-            out::line(format!("left out: {}.{}: {}", table.table, left.column, left.reason));
-        }
-    }
-    for table in plan.unnamed_tables(catalog) {
-        out::line(format!("named nowhere: {table}"));
     }
 }

@@ -3,15 +3,16 @@
 use super::{
     Outline, TableBook,
     cover::{self, Cell},
+    lookup,
     null::on_null,
     table::PASSWORD,
     types,
 };
 use crate::{
     catalog::{Column, SqlType},
-    convert::{Make, RefRule},
+    convert::{Concat, Flags, Make, RefRule, width},
     encode,
-    file::{ColumnSaid, Kind, Literal, Mistakes, Said, closest},
+    file::{ColumnSaid, Kind, Literal, LookedUp, Mistakes, Said, closest},
     key::{KeyKind, KeyPart},
     plan::{Compare, EntityId, Field, OrphanPolicy, PgType, TargetColumn},
 };
@@ -61,6 +62,8 @@ pub(super) fn make(
     let mut reference = None;
     let make = match &said.kind {
         Kind::Make(make) => single(said, make, &sources, m)?,
+        Kind::Concat(rule) => concat(said, rule, &sources, m),
+        Kind::Lookup(looked_up) => looked_up_in(said, looked_up, &sources, book, m)?,
         Kind::XpoFile => xpo_file(said, &sources, m)?,
         Kind::Const(value) => constant(said, value, &sources, m)?,
         Kind::Ref { to, orphans, empty_is_null } => {
@@ -117,11 +120,15 @@ fn check_sources(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>
         Kind::Const(_) => 0,
         Kind::XpoFile => 2,
         Kind::Ref { .. } => sources.len().max(1),
-        Kind::Make(_) => 1,
+        Kind::Concat(_) => sources.len().max(2),
+        Kind::Make(_) | Kind::Lookup(_) => 1,
     };
     if sources.len() != wanted {
         let help = match wanted {
             0 => "drop `from`".into(),
+            2 if matches!(said.kind, Kind::Concat(_)) => {
+                "write from = [\"FirstName\", \"LastName\"], or as = \"text\" for one column".into()
+            }
             2 => "write from = [\"Content\", \"size\"]".into(),
             _ => format!("write from = \"…\" with {wanted} legacy column"),
         };
@@ -179,8 +186,64 @@ fn single(
         Make::Float8 { .. } => Make::Float8 { single },
         Make::Numeric(rule) => Make::Numeric(crate::convert::NumberRule { single, ..rule }),
         Make::Money(rule) => Make::Money(crate::convert::NumberRule { single, ..rule }),
+        Make::Flags(rule) => flags(said, *rule, source, m),
         other => other,
     })
+}
+
+/// The bits of the column's own width: a negative int has no others.
+fn flags(said: &ColumnSaid, rule: Flags, source: &Source<'_>, m: &mut Mistakes<'_>) -> Make {
+    let sql_type = &source.column.sql_type;
+    let width = width(sql_type).unwrap_or_default();
+    let named = rule.named.iter().fold(rule.ignored, |named, (bit, _)| named | bit);
+    if named & !width != 0 {
+        let beyond = named & !width;
+        let message = format!("`{}` is {sql_type}, which has no bit {beyond}", source.said);
+        m.add(said.made_as.at, message, "name bits that the column has");
+    }
+    Make::Flags(Box::new(Flags { width, ..rule }))
+}
+
+/// Columns that a change may not carry are refused: of the others' new values and this one's
+/// unknown one nobody could make a whole, and the target would go on with an old one.
+fn concat(said: &ColumnSaid, rule: &Concat, sources: &[Source<'_>], m: &mut Mistakes<'_>) -> Make {
+    let places = sources.iter().map(|source| source.place).collect();
+    let make = Make::Concat(Box::new(Concat { sources: places, ..rule.clone() }));
+    for Source { said: from, column, .. } in sources {
+        let sql_type = &column.sql_type;
+        if let Some(help) = types::refusal(&make, sql_type) {
+            let message =
+                format!("`{from}` is {sql_type}, which can't be a part of `{}`", said.name);
+            m.add(from.at, message, help);
+        } else if sql_type.is_lob() {
+            let message = format!(
+                "`{from}` is {sql_type}: a change event has it only when it changed, so `{}` could not be made",
+                said.name
+            );
+            m.add(
+                from.at,
+                message,
+                "map the columns one by one, and put them together in Postgres",
+            );
+        }
+    }
+    make
+}
+
+fn looked_up_in(
+    said: &ColumnSaid,
+    looked_up: &LookedUp,
+    sources: &[Source<'_>],
+    book: &TableBook<'_>,
+    m: &mut Mistakes<'_>,
+) -> Option<Make> {
+    let Source { said: from, column, .. } = sources.first()?;
+    if let Some(help) = lookup::refusal(&column.sql_type) {
+        let message = format!("`{from}` is {}, which can't be looked up", column.sql_type);
+        m.add(said.made_as.at, message, help);
+        return None;
+    }
+    lookup::make(looked_up, column, book, m)
 }
 
 fn xpo_file(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>) -> Option<Make> {

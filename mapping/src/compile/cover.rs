@@ -100,7 +100,8 @@ pub(super) fn check(
 fn advice(column: &Column) -> String {
     match column.name.as_str() {
         "GCRecord" => {
-            "write soft_delete = \"deleted_at\" (or \"delete\"), or leave it out with the reason"
+            "write soft_delete = \"deleted_at\" (or \"delete\", \"archive\"), or leave it out with the \
+             reason"
                 .into()
         }
         "OptimisticLockField" => {

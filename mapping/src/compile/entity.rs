@@ -4,15 +4,16 @@ use super::{
     Outline, TableBook,
     column::{self, Made},
     cover::{self, Cell},
+    filter,
     outline::{is_name, target},
-    xpo,
+    unique, xpo,
 };
 use crate::{
     convert::Make,
     file::{EntitySaid, Mistakes, Said},
     plan::{
-        Candidate, Compare, EntityId, EntityPlan, Field, Part, PgType, Reference, SoftDelete,
-        TableId, TargetColumn,
+        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, Reference,
+        SoftDelete, TableId, TargetColumn,
     },
 };
 
@@ -45,6 +46,7 @@ pub(super) fn build(
         columns: vec![id_column()],
         parts: Vec::new(),
         references: Vec::new(),
+        unique: Vec::new(),
         soft_delete: said.soft_delete.unwrap_or(SoftDelete::None),
         deleted_at: None,
         version: None,
@@ -66,6 +68,7 @@ pub(super) fn build(
         placed.push(xpo::deleted_at());
     }
     xpo::object_type(outline, &mut used, book, m);
+    let filter = filter::make(outline, &mut used, book, m);
     cover::check(outline, &used, book, m);
     for (part, table) in outline.tables.iter().enumerate() {
         let columns = placed.iter().enumerate().filter(|(_, column)| column.part == part);
@@ -81,7 +84,9 @@ pub(super) fn build(
         });
     }
     plan.columns.extend(placed.iter().map(|placed| placed.column.clone()));
-    add_candidates(outline, placed, soft_deleted, id_time, book);
+    plan.unique = unique::rules(said, &plan, m);
+    let root = Root { soft_deleted, filter };
+    add_candidates(outline, placed, root, id_time, book);
     plan
 }
 
@@ -169,10 +174,17 @@ fn id_time(
     Some(cell)
 }
 
+/// What only an entity's root says of a row.
+struct Root {
+    /// The place of `GCRecord`.
+    soft_deleted: Option<usize>,
+    filter: Option<Box<Filter>>,
+}
+
 fn add_candidates(
     outline: &Outline<'_>,
     placed: Vec<Placed>,
-    soft_deleted: Option<usize>,
+    mut root: Root,
     id_time: Option<Cell>,
     book: &mut TableBook<'_>,
 ) {
@@ -184,10 +196,12 @@ fn add_candidates(
             entity,
             part: u8::try_from(part).unwrap_or(u8::MAX),
             types: if part == 0 { types() } else { Vec::new() },
-            soft_deleted: soft_deleted.filter(|_| part == 0),
+            filter: if part == 0 { root.filter.take() } else { None },
+            soft_deleted: root.soft_deleted.filter(|_| part == 0),
             soft_delete: if part == 0 { soft_delete } else { SoftDelete::None },
             fields: Vec::new(),
             id_time: None,
+            numbers: Vec::new(),
         })
         .collect();
     for column in placed {

@@ -68,6 +68,62 @@ Name = ""
 }
 
 #[test]
+fn all_mistakes_in_filters_flags_texts_and_look_ups_are_told_at_once() {
+    insta::assert_snapshot!(told(
+        r#"
+domain = "test"
+
+[lookup.unused]
+a = "b"
+[lookup.empty]
+[lookup.countries]
+496 = "MN"
+MN = "MN"
+643 = 7
+[lookup.codes]
+mnt = "MNT"
+"MNT " = "tugrik"
+
+[[entity]]
+name = "branches"
+from = "dbo.Branch"
+[entity.where]
+Clsoed = true
+Closed = { is = true, not = false }
+CLOSED = 1
+Region = { is = "one", nul = true }
+Note = "x"
+Opened = []
+Id = {}
+Country.No = 1
+FullName = ["a", "A "]
+[entity.columns]
+rights = { from = "Rights", as = "flags", values = { 0 = "none", 1 = "read", 2 = "read", 3 = "both", 4294967296 = "far" }, ignore = { 1 = "twice" }, unknown = "ignore" }
+name = { from = "FirstName", as = "concat", separator = " " }
+whole = { from = ["LastName", "Note", "Closed"], as = "concat", blank = "drop" }
+family = { from = "FullName", as = "split", separator = "", part = 0 }
+given = { from = "FullName", as = "split", absent = "maybe" }
+country = { from = "CountryNo", as = "lookup", in = "countries", default = "XX" }
+currency = { from = "CurrencyCode", as = "lookup", in = "codes" }
+again = { from = "CurrencyCode", as = "lookup", in = "code" }
+nowhere = { from = "CurrencyCode", as = "lookup" }
+note = { from = "Note", as = "lookup", in = "codes" }
+never = { from = "Region", as = "lookup", in = "empty" }
+
+[[entity]]
+name = "copies"
+from = "dbo.Branch"
+
+[[entity]]
+name = "tenants"
+parts = ["dbo.Party", "dbo.Tenant"]
+[entity.where]
+Tenant.VatPayer = true
+"#
+    ));
+}
+
+#[test]
 fn syntax_errors_hide_nothing_in_other_files() {
     let broken = MappingFile {
         name: "a.toml".into(),
@@ -109,7 +165,7 @@ fn nothing_is_forgotten() {
         "[entity.columns]\ncontract_id",
         &[(
             "legacy column `Invoice.GCRecord` is mapped nowhere",
-            "write soft_delete = \"deleted_at\" (or \"delete\"), or leave it out with the reason",
+            "write soft_delete = \"deleted_at\" (or \"delete\", \"archive\"), or leave it out with the reason",
         )],
     );
 }
@@ -178,6 +234,55 @@ fn what_can_not_work_is_refused() {
         &[(
             "`properties` and `spaces` write the same table",
             "law 3 needs one source for each row: give it its own table",
+        )],
+    );
+}
+
+#[test]
+fn what_is_unique_is_of_the_entity() {
+    let line = "[entity.leave_out]\nParty.Phone";
+    let unique = |rule: &str| format!("[[entity.unique]]\n{rule}\n{line}");
+    check(line, &unique("columns = [\"register_no\", \"name\"]\ncase = \"ignore\""), &[]);
+    check(
+        line,
+        &unique("among = \"live\""),
+        &[("an [[entity.unique]] names no columns", "write columns = [\"invoice_no\"]")],
+    );
+    check(
+        line,
+        &unique("columns = \"registerno\"\nnulls = \"same\""),
+        &[
+            ("`owners` has no column `registerno`", "did you mean `register_no`?"),
+            ("`nulls` of an [[entity.unique]] can't be `same`", "write `equal` or `distinct`"),
+        ],
+    );
+    check(
+        line,
+        &unique("columns = [\"commission\", \"commission\"]\ncase = \"ignore\""),
+        &[
+            ("`case` is said of columns that are no text", "drop `case`"),
+            ("`commission` is named twice", "name it once"),
+        ],
+    );
+    check(
+        line,
+        &format!("[[entity.unique]]\ncolumns = \"name\"\n{}", unique("columns = \"name\"")),
+        &[("the same columns are unique twice", "keep one of the two rules")],
+    );
+    check(
+        "[entity.columns]\nrate = ",
+        "[[entity.unique]]\ncolumns = \"rate\"\namong = \"live\"\n[entity.columns]\nrate = ",
+        &[(
+            "`rates` keeps no deleted rows to tell from live ones",
+            "write soft_delete = \"deleted_at\", or drop `among`",
+        )],
+    );
+    check(
+        "soft_delete = \"deleted_at\"\n[entity.columns]\ncontract_id",
+        "soft_delete = \"deleted_at\"\n[[entity.unique]]\ncolumns = \"contract_id\"\n[entity.columns]\ncontract_id",
+        &[(
+            "the seal may set `contract_id` to NULL in several rows, and NULLs are equal",
+            "write nulls = \"distinct\", or another `orphans` for the reference",
         )],
     );
 }

@@ -39,6 +39,8 @@ fn takes(make: &Make) -> &'static [&'static str] {
             &["decimal", "money", "float", "int", "bigint", "text"]
         }
         Make::Text(_) => &["text", "xml", "int", "bigint", "uniqueidentifier"],
+        Make::Concat(_) => &["text", "int", "bigint", "uniqueidentifier"],
+        Make::Split(_) => &["text"],
         Make::Bytea | Make::XpoFile { .. } => &["binary"],
         Make::Uuid => &["uniqueidentifier", "text"],
         Make::Date { .. } => &["date", "datetime"],
@@ -49,8 +51,10 @@ fn takes(make: &Make) -> &'static [&'static str] {
             None => &["datetimeoffset"],
         },
         Make::Enum(_) => &["int", "bigint", "bit", "text"],
-        Make::Color | Make::Type(_) => &["int", "bigint"],
+        Make::Flags(_) | Make::Color | Make::Type(_) => &["int", "bigint"],
         Make::Seconds => &["float", "int", "bigint"],
+        // The compiler of look-ups looks closer.
+        Make::Lookup(_) => &["int", "bigint", "text"],
         Make::Const { .. } | Make::Ref(_) | Make::DeletedAt => &[],
     }
 }

@@ -3,12 +3,13 @@
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Literal, Mistakes, Said, closest,
+    Literal, Mistakes, Said, closest, compose, flags,
+    lookup::{self, LookedUp},
     options::{Options, entries, place},
     time,
 };
 use crate::{
-    convert::{EnumValues, Make, NumberRule, TextRule, Trim, TypeValues},
+    convert::{Concat, EnumValues, Make, NumberRule, TypeValues},
     decimal::Round,
     plan::OrphanPolicy,
 };
@@ -34,12 +35,19 @@ pub(crate) struct ColumnSaid {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Make(Make),
+    /// With the places of its columns to be filled in.
+    Concat(Concat),
+    Lookup(LookedUp),
     XpoFile,
     Const(Said<Literal>),
-    Ref { to: Said<String>, orphans: OrphanPolicy, empty_is_null: bool },
+    Ref {
+        to: Said<String>,
+        orphans: OrphanPolicy,
+        empty_is_null: bool,
+    },
 }
 
-const MADE_AS: [&str; 21] = [
+const MADE_AS: [&str; 25] = [
     "bool",
     "int2",
     "int4",
@@ -48,6 +56,8 @@ const MADE_AS: [&str; 21] = [
     "numeric",
     "money",
     "text",
+    "concat",
+    "split",
     "bytea",
     "uuid",
     "date",
@@ -55,6 +65,8 @@ const MADE_AS: [&str; 21] = [
     "timestamp",
     "timestamptz",
     "enum",
+    "lookup",
+    "flags",
     "color",
     "seconds",
     "type",
@@ -146,34 +158,22 @@ fn kind(made_as: &str, options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> O
             let round = round(options, m);
             Make::Money(NumberRule { scale: digits, precision: None, round, single: false })
         }
-        "text" => Make::Text(TextRule {
-            trim: options.choice("trim", &TRIMS, m).unwrap_or(Trim::None),
-            empty_is_null: empty(options, m),
-            strip_nul: options.choice("nul", &[("reject", false), ("strip", true)], m)
-                == Some(true),
-            replace_surrogates: options.choice(
-                "surrogate",
-                &[("reject", false), ("replace", true)],
-                m,
-            ) == Some(true),
-        }),
+        "text" => Make::Text(compose::text(options, m)),
+        "concat" => return Some(Kind::Concat(compose::concat(options, m))),
+        "split" => Make::Split(Box::new(compose::split(options, m))),
         "bytea" => Make::Bytea,
         "uuid" => Make::Uuid,
         "color" => Make::Color,
         "seconds" => Make::Seconds,
         "date" | "time" | "timestamp" | "timestamptz" => time::make(made_as, options, m),
         "enum" => Make::Enum(enum_values(options, m)),
+        "lookup" => return lookup::column(options, m).map(Kind::Lookup),
+        "flags" => Make::Flags(Box::new(flags::flags(options, m))),
         "type" => Make::Type(type_values(options, m)),
         "xpo-file" => return Some(Kind::XpoFile),
         "const" => return constant(options, m),
         _ => return reference(options, m),
     }))
-}
-
-const TRIMS: [(&str, Trim); 3] = [("none", Trim::None), ("end", Trim::End), ("both", Trim::Both)];
-
-fn empty(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> bool {
-    options.choice("empty", &[("keep", false), ("null", true)], m) == Some(true)
 }
 
 /// A number that has to be said. On a mistake the column is still made, with 0.
@@ -288,7 +288,7 @@ fn reference(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind
         ("allow", OrphanPolicy::Allow),
     ];
     let orphans = options.choice("orphans", &policies, m).unwrap_or(OrphanPolicy::Refuse);
-    let empty_is_null = empty(options, m);
+    let empty_is_null = compose::empty(options, m);
     let Some(to) = options.text("to", m) else {
         m.add(
             options.at,

@@ -101,12 +101,17 @@ impl<'t, 'i> Options<'t, 'i> {
     }
 
     pub(super) fn flag(&mut self, key: &'static str, m: &mut Mistakes<'_>) -> bool {
-        let Some(value) = self.get(key) else { return false };
+        self.maybe_flag(key, m).unwrap_or(false)
+    }
+
+    /// A flag that may be left unsaid.
+    pub(super) fn maybe_flag(&mut self, key: &'static str, m: &mut Mistakes<'_>) -> Option<bool> {
+        let value = self.get(key)?;
         match value.get_ref() {
-            DeValue::Boolean(flag) => *flag,
+            DeValue::Boolean(flag) => Some(*flag),
             other => {
                 self.refuse(place(self.at.file, value), key, "true or false", other, m);
-                false
+                None
             }
         }
     }
@@ -160,6 +165,16 @@ impl<'t, 'i> Options<'t, 'i> {
             self.refuse(at, key, "a text, a number or a boolean", value.get_ref(), m);
         }
         literal.map(|literal| Said::new(literal, at))
+    }
+
+    /// A literal, or an array of some.
+    pub(super) fn literals(
+        &mut self,
+        key: &'static str,
+        m: &mut Mistakes<'_>,
+    ) -> Option<Vec<Said<Literal>>> {
+        let value = self.get(key)?;
+        Some(literals(self.at.file, &format!("`{key}` of {}", self.what), value, m))
     }
 
     /// The entries of a table, in the file's order.
@@ -218,6 +233,31 @@ pub(super) fn literal(value: &DeValue<'_>) -> Option<Literal> {
         DeValue::Datetime(time) => Literal::Text(time.to_string()),
         DeValue::Array(_) | DeValue::Table(_) => return None,
     })
+}
+
+/// A literal, or an array of some; `what` is for messages.
+pub(super) fn literals(
+    file: usize,
+    what: &str,
+    value: &Spanned<DeValue<'_>>,
+    m: &mut Mistakes<'_>,
+) -> Vec<Said<Literal>> {
+    let items = match value.get_ref() {
+        DeValue::Array(items) => items.iter().collect(),
+        _ => vec![value],
+    };
+    let mut found = Vec::new();
+    for item in items {
+        let at = place(file, item);
+        match literal(item.get_ref()) {
+            Some(literal) => found.push(Said::new(literal, at)),
+            None => {
+                let message = format!("{what} is {}", type_of(item.get_ref()));
+                m.add(at, message, "write a text, a number or a boolean, or a list of some");
+            }
+        }
+    }
+    found
 }
 
 fn one_of(words: &[&str]) -> String {

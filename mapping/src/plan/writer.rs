@@ -2,7 +2,7 @@
 
 use super::{Candidate, Context, EntityId, Field, OnNull, PgType, TablePlan};
 use crate::{
-    convert::{Fault, Make, RefRule, Wrote, inflate},
+    convert::{Concat, Fault, Make, RefRule, Wrote, concat, inflate},
     encode::{self, EPOCH_DAYS, EPOCH_MICROSECONDS},
     key::{CanonicalKey, canonical},
     row::{ColumnMask, IdSlot, RowBatch, RowKind},
@@ -62,10 +62,11 @@ impl Writer<'_> {
     }
 
     /// Writes a field; `true` when the change does not carry it.
-    fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
+    pub(super) fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
         let wrote = match (&field.make, field.source) {
             (Make::DeletedAt, _) => Ok(self.deleted_at()),
             (Make::Ref(rule), _) => self.reference(rule),
+            (Make::Concat(rule), _) => self.concat(rule),
             (make, Some(source)) => {
                 let value = self.values.get(source).unwrap_or(&LegacyValue::Null);
                 match value {
@@ -106,6 +107,18 @@ impl Writer<'_> {
             make => make.convert(value, self.context, out),
         };
         converted.map_err(|fault| FieldFault { source: Some(source), fault })
+    }
+
+    /// The compiler refuses parts that a change may not carry, so one that is not there is missing.
+    fn concat(&mut self, rule: &Concat) -> Result<Wrote, FieldFault> {
+        let absent = |source: &&usize| {
+            matches!(self.values.get(**source), None | Some(LegacyValue::Unchanged))
+        };
+        if let Some(source) = rule.sources.iter().find(absent) {
+            return Err(FieldFault { source: Some(*source), fault: missing() });
+        }
+        concat(self.values, rule, &mut self.batch.fields)
+            .map_err(|(source, fault)| FieldFault { source: Some(source), fault })
     }
 
     fn null(&mut self, field: &Field) -> Result<(), FieldFault> {

@@ -34,6 +34,17 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start(rows: u64) -> Self {
+        Self::with_mapping(rows, &|text| text).await
+    }
+
+    /// Filled under another mapping.
+    pub(crate) async fn filled_with(rows: u64, change: &dyn Fn(String) -> String) -> Self {
+        let lab = Self::with_mapping(rows, change).await;
+        lab.copy().await;
+        lab
+    }
+
+    async fn with_mapping(rows: u64, change: &dyn Fn(String) -> String) -> Self {
         let database = spacehub::demo::empty_database().unwrap();
         database.set_capture_lag(Duration::from_millis(5));
         let demo = spacehub::demo::fill(&database, rows, 7).unwrap();
@@ -44,7 +55,11 @@ impl Lab {
             port: 0,
         };
         let server = tds::Server::start(database.clone(), options).await.unwrap();
-        let plan = Plan::compile(&spacehub::mappings(), &database.catalog()).unwrap();
+        let mut mappings = spacehub::mappings();
+        for file in &mut mappings {
+            file.text = change(std::mem::take(&mut file.text));
+        }
+        let plan = Plan::compile(&mappings, &database.catalog()).unwrap();
         let plan = Arc::new(plan);
         let postgres = postgres::fresh_database("reconcile").await.unwrap();
         let url = SecretString::from(postgres.url("postgres"));

@@ -6,6 +6,7 @@
     reason = "a test may fail loudly and say what it saw"
 )]
 
+mod archive;
 mod defects;
 mod follow;
 mod lab;

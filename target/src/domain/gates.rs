@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use mapping::{plan::OrphanPolicy, position::Lsn};
+use mapping::{
+    plan::{DuplicatePolicy, OrphanPolicy},
+    position::Lsn,
+};
 use sqlx::{PgConnection, Row as _};
 
 use super::State;
-use crate::{Error, Target, fence, partition::lsn, seal::ForeignKey};
+use crate::{
+    Error, Target, fence, partition::lsn, seal::ForeignKey, sequence, unique::UniqueIndex,
+};
 
 /// One condition of a cutover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub(super) async fn evaluate(
     connection: &mut PgConnection,
     domain: &str,
     terms: &Terms,
-    foreign_keys: &[ForeignKey],
+    constraints: (&[ForeignKey], &[UniqueIndex]),
 ) -> Result<Vec<Gate>, Error> {
     let waivers = waivers(connection, domain).await?;
     let (backfill, high) = backfill(target, connection, domain).await?;
@@ -53,8 +58,11 @@ pub(super) async fn evaluate(
         quarantine(target, connection, domain).await?,
         parked(target, connection, domain).await?,
         reconcile(target, connection, domain, (high, terms)).await?,
-        seal(foreign_keys, &waivers),
+        seal(constraints, &waivers),
     ];
+    if let Some((green, detail)) = sequence::cutover::gate(target, connection, domain).await? {
+        gates.push(gate("sequences", green, detail));
+    }
     for gate in gates.iter_mut().filter(|gate| !gate.green && gate.name != "state") {
         if let Some(who) = waivers.get(&(gate.name.clone(), String::new())) {
             gate.green = true;
@@ -239,15 +247,62 @@ async fn reconcile(
     Ok(gate("reconcile", false, red.join("; ")))
 }
 
-fn seal(foreign_keys: &[ForeignKey], waivers: &Waivers) -> Gate {
-    let red: Vec<String> = foreign_keys
-        .iter()
-        .filter(|key| key.policy == OrphanPolicy::Refuse && key.orphans > 0)
-        .filter(|key| !waivers.contains_key(&("seal".to_owned(), key.subject())))
-        .map(|key| format!("{} has {} orphans", key.subject(), key.orphans))
-        .collect();
-    if red.is_empty() {
-        return gate("seal", true, format!("{} foreign keys can be made", foreign_keys.len()));
+/// Whether a constraint stands in the way, will be made, or stays open.
+enum Seal {
+    Red(String),
+    Made,
+    Open(String),
+}
+
+fn seal(
+    (foreign_keys, unique_indexes): (&[ForeignKey], &[UniqueIndex]),
+    waivers: &Waivers,
+) -> Gate {
+    let waived = |subject: &str| waivers.contains_key(&("seal".to_owned(), subject.to_owned()));
+    let keys = foreign_keys.iter().map(|key| {
+        let subject = key.subject();
+        let found = format!("{subject} has {} orphans", key.orphans);
+        match key.policy {
+            OrphanPolicy::Allow => Seal::Open(found),
+            OrphanPolicy::Refuse if key.orphans > 0 && waived(&subject) => Seal::Open(found),
+            OrphanPolicy::Refuse if key.orphans > 0 => Seal::Red(found),
+            OrphanPolicy::Refuse | OrphanPolicy::Null => Seal::Made,
+        }
+    });
+    let indexes = unique_indexes.iter().map(|index| {
+        let subject = index.subject();
+        let found = format!("{subject} has {} duplicates{}", index.duplicates, named(index));
+        match index.rule.duplicates {
+            DuplicatePolicy::Allow => Seal::Open(found),
+            DuplicatePolicy::Refuse if index.duplicates == 0 => Seal::Made,
+            DuplicatePolicy::Refuse if waived(&subject) => Seal::Open(found),
+            DuplicatePolicy::Refuse => Seal::Red(found),
+        }
+    });
+    let (mut red, mut open, mut made) = (Vec::new(), Vec::new(), 0_usize);
+    for seal in keys.chain(indexes) {
+        match seal {
+            Seal::Red(found) => red.push(found),
+            Seal::Open(found) => open.push(found),
+            Seal::Made => made += 1,
+        }
     }
-    gate("seal", false, red.join("; "))
+    if !red.is_empty() {
+        return gate("seal", false, red.join("; "));
+    }
+    let mut detail = match made {
+        1 => "1 constraint can be made".to_owned(),
+        _ => format!("{made} constraints can be made"),
+    };
+    if !open.is_empty() {
+        detail.push_str(&format!("; left open: {}", open.join(", ")));
+    }
+    gate("seal", true, detail)
+}
+
+/// The legacy keys of some duplicates, for whoever corrects them.
+fn named(index: &UniqueIndex) -> String {
+    let keys = index.examples.iter().filter_map(|(_, key)| key.as_ref());
+    let keys: Vec<String> = keys.map(ToString::to_string).collect();
+    if keys.is_empty() { String::new() } else { format!(" (legacy keys {})", keys.join(", ")) }
 }

@@ -13,19 +13,19 @@ use target::{
 
 use crate::lab::{Lab, at, contract, lsn, partial, read, short, text, with};
 
-const ME: Decision<'static> = Decision { actor: "me", reason: "a test" };
+pub(crate) const ME: Decision<'static> = Decision { actor: "me", reason: "a test" };
 
-fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     Terms { lag_ms_max: 60_000, verdict_age_ms_max: 60_000 }
 }
 
-async fn red(lab: &Lab) -> Vec<String> {
+pub(crate) async fn red(lab: &Lab) -> Vec<String> {
     let gates = lab.target.gates("contracts", &terms()).await.expect("gates");
     gates.into_iter().filter(|gate| !gate.green).map(|gate| gate.name).collect()
 }
 
 /// Copies every table, lets a marker come back, and stores verdicts.
-async fn make_green(lab: &Lab) {
+pub(crate) async fn make_green(lab: &Lab) {
     let run = lab.target.start_run(&serde_json::json!({})).await.expect("a run").id;
     for table in &lab.target.plan().tables {
         let plan = ChunkPlan { table: table.id, number: 0, after: None, up_to: None };
@@ -85,7 +85,7 @@ async fn make_green(lab: &Lab) {
     lab.target.finish_reconcile(run, &end).await.expect("finished");
 }
 
-async fn verify(lab: &Lab) {
+pub(crate) async fn verify(lab: &Lab) {
     let steps = [
         (State::Legacy, State::Backfilling),
         (State::Backfilling, State::Following),
@@ -96,7 +96,7 @@ async fn verify(lab: &Lab) {
     }
 }
 
-async fn tenant(lab: &Lab) {
+pub(crate) async fn tenant(lab: &Lab) {
     let int = LegacyValue::Int;
     lab.batch()
         .upsert(

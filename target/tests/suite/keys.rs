@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use mapping::{
+    key::CanonicalKey,
     plan::EntityId,
     value::{Decimal, LegacyValue},
 };
+use uuid::Uuid;
 
 use crate::lab::{Lab, at, contract, partial, text, with};
 
@@ -49,6 +51,114 @@ async fn four_writers_mint_one_id_for_each_key() {
         .text("select count(*)::text from (select number from contracts group by number having count(*) > 1) x")
         .await;
     assert_eq!(mixed, "0");
+}
+
+/// As many processes as there may be, each asking for the same keys in another order and in
+/// batches of another size: whoever is first mints, all others wait for him and take his.
+#[tokio::test]
+async fn eight_writers_that_mint_the_same_ten_thousand_keys_get_the_same_ids() {
+    const KEYS: usize = 10_000;
+    let lab = Lab::new().await;
+    let keys = keys(&lab, KEYS);
+    let mut tasks = Vec::new();
+    for writer in 0..8_usize {
+        let target = Arc::new(lab.another().await);
+        let mut shuffled: Vec<(usize, (EntityId, CanonicalKey))> =
+            keys.iter().cloned().enumerate().collect();
+        // 7 and 10,000 have no common divisor, so this is every key once.
+        shuffled.sort_by_key(|(index, _)| {
+            (index * 7_usize.pow(1 + u32::try_from(writer).unwrap_or(1))) % KEYS
+        });
+        let batch = [KEYS, 5000, 3333, 2000, 1000, 997, 500, 250][writer];
+        tasks.push(tokio::spawn(async move {
+            let mut ids = vec![Uuid::nil(); KEYS];
+            for chunk in shuffled.chunks(batch) {
+                let wanted: Vec<_> = chunk.iter().map(|(_, key)| key.clone()).collect();
+                let found = target.reserve(&wanted).await.expect("ids");
+                for ((index, _), id) in chunk.iter().zip(found) {
+                    ids[*index] = id;
+                }
+            }
+            ids
+        }));
+    }
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(task.await.expect("a writer"));
+    }
+    assert!(all.iter().all(|ids| *ids == all[0]), "two ids for one key");
+    let mut distinct = all[0].clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), KEYS, "two keys with one id");
+    assert_eq!(lab.text("select count(*)::text from ficus.key_map").await, KEYS.to_string());
+    let stored = lab.target.look_up(&keys).await.expect("a look-up");
+    assert!(stored.iter().zip(&all[0]).all(|(stored, id)| *stored == Some(*id)));
+}
+
+/// Keys of contracts, as mapped rows carry them.
+fn keys(lab: &Lab, count: usize) -> Vec<(EntityId, CanonicalKey)> {
+    let mut builder = lab.batch();
+    for number in 0..count {
+        builder = builder.upsert(C, contract(&format!("N{number}"), 1, "x"), at(1));
+    }
+    let parts = builder.batch.rows.into_inner();
+    let rows =
+        parts.iter().flat_map(|part| part.rows.iter().map(|row| (part.entity, row.key.clone())));
+    rows.collect()
+}
+
+/// Statements that have written to `ficus.key_map` so far.
+async fn minting_statements(lab: &Lab) -> String {
+    lab.text("select count(*)::text from minting").await
+}
+
+#[tokio::test]
+async fn a_batchs_new_keys_are_one_round_trip_and_its_known_ones_none() {
+    let lab = Lab::new().await;
+    for sql in [
+        "create table minting (at timestamptz default now())",
+        "create function note_minting() returns trigger language plpgsql security definer
+         set search_path = public as $$ begin insert into minting default values; return null; end $$",
+        "create trigger note after insert on ficus.key_map for each statement
+         execute function note_minting()",
+    ] {
+        lab.rows(sql).await;
+    }
+    let batch = |total: i64, position: u64| {
+        let mut builder = lab.batch();
+        for number in 0..5_000_i64 {
+            // Each row asks for its own id and for its tenant's.
+            let tenant = LegacyValue::Int(number % 1_000);
+            let values = with(contract(&format!("N{number}"), total, "x"), &[("Tenant", tenant)]);
+            builder = builder.upsert(C, values, at(position));
+        }
+        builder
+    };
+    batch(1, 10).apply(&lab.target).await;
+    assert_eq!(minting_statements(&lab).await, "1", "6,000 keys of two entities");
+    assert_eq!(lab.text("select count(*)::text from ficus.key_map").await, "6000");
+    batch(2, 20).apply(&lab.target).await;
+    assert_eq!(minting_statements(&lab).await, "1", "all are in the cache");
+    let other = lab.another().await;
+    batch(3, 30).apply(&other).await;
+    assert_eq!(minting_statements(&lab).await, "2", "one for a process that knows none");
+    assert_eq!(lab.text("select count(*)::text from ficus.key_map").await, "6000");
+}
+
+/// What a transaction minted and never committed is nobody's: it must not be in the cache.
+#[tokio::test]
+async fn a_batch_that_fails_leaves_no_ids_behind() {
+    let lab = Lab::new().await;
+    lab.rows("alter table contracts add constraint refused check (number <> 'A') not valid").await;
+    lab.rows("alter table ficus.quarantine add constraint full_up check (rule is null)").await;
+    let batch = lab.batch().upsert(C, contract("A", 1, "x"), at(10)).batch;
+    let failed = lab.target.apply(batch).await;
+    assert!(failed.is_err(), "neither applied nor quarantined");
+    lab.rows("alter table contracts drop constraint refused").await;
+    lab.batch().upsert(C, contract("A", 1, "x"), at(10)).apply(&lab.target).await;
+    let known = "select count(*)::text from contracts c join ficus.key_map k on k.id = c.id";
+    assert_eq!(lab.text(known).await, "1");
 }
 
 #[tokio::test]

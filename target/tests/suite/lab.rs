@@ -59,6 +59,24 @@ version = "OptimisticLockField"
 name = { from = "Party.Name", as = "text" }
 note = { from = "Party.Note", as = "text", lob = "inline" }
 bank = { from = "Owner.Bank", as = "text" }
+
+[[entity.unique]]
+columns = ["bank"]
+case = "ignore"
+
+[[entity.unique]]
+columns = ["name", "note"]
+among = "all"
+nulls = "distinct"
+duplicates = "allow"
+
+[[entity]]
+name = "links"
+from = "dbo.Link"
+
+[entity.columns]
+owner_id  = { from = "Owners", as = "ref", to = "owners", orphans = "refuse" }
+tenant_id = { from = "Tenants", as = "ref", to = "tenants", orphans = "refuse" }
 "#;
 
 const IGNORED: &str = r#"
@@ -75,6 +93,7 @@ create table tenants (
 create table owners (
   id uuid primary key, name text, note text, bank text, deleted_at timestamptz,
   version integer not null, source_position bytea);
+create table links (id uuid primary key, owner_id uuid, tenant_id uuid, source_position bytea);
 ";
 
 pub(crate) struct Lab {
@@ -125,6 +144,15 @@ pub(crate) fn catalog() -> Catalog {
                 "No",
             ),
             table(
+                "Link",
+                vec![
+                    column("OID", SqlType::UniqueIdentifier),
+                    column("Owners", SqlType::Int),
+                    column("Tenants", SqlType::Int),
+                ],
+                "OID",
+            ),
+            table(
                 "Owner",
                 vec![column("OID", SqlType::Int), column("Bank", text(Some(34)))],
                 "OID",
@@ -156,8 +184,13 @@ pub(crate) fn catalog() -> Catalog {
 }
 
 pub(crate) fn plan() -> Plan {
+    plan_of(MAPPING)
+}
+
+/// The plan of a changed mapping.
+pub(crate) fn plan_of(mapping: &str) -> Plan {
     let file = |name: &str, text: &str| MappingFile { name: name.into(), text: text.into() };
-    let files = [file("lab.toml", MAPPING), file("ignored.toml", IGNORED)];
+    let files = [file("lab.toml", mapping), file("ignored.toml", IGNORED)];
     Plan::compile(&files, &catalog()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
@@ -179,6 +212,10 @@ async fn template() -> &'static str {
 
 impl Lab {
     pub(crate) async fn new() -> Self {
+        Self::of(plan()).await
+    }
+
+    pub(crate) async fn of(plan: Plan) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("lab_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let template = template().await;
@@ -190,7 +227,7 @@ impl Lab {
             async move { target::connect(&settings).await.expect("a pool") }
         };
         let engine = pool(Role::Engine).await;
-        let target = Arc::new(Target::open(engine, Arc::new(plan())).await.expect("a target"));
+        let target = Arc::new(Target::open(engine, Arc::new(plan)).await.expect("a target"));
         let owner = pool(Role::Owner).await;
         let admin = PgPool::connect(&server.url(SUPERUSER, &name)).await.expect("a pool");
         Self { target, owner, admin, url }
@@ -215,7 +252,7 @@ impl Lab {
             max_connections: 4,
         };
         let pool = target::connect(&settings).await.expect("a pool");
-        Target::open(pool, Arc::new(plan())).await.expect("a target")
+        Target::open(pool, Arc::clone(self.target.plan())).await.expect("a target")
     }
 
     pub(crate) fn batch(&self) -> Builder {

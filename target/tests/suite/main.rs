@@ -3,11 +3,14 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
 mod fencing;
+mod filters;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
@@ -15,7 +18,11 @@ mod keys;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod parking;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]
@@ -23,6 +30,14 @@ mod quarantine;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod sequences;
+#[cfg(test)]
 mod settling;
+#[cfg(test)]
+mod traps;
+#[cfg(test)]
+mod unique;
 #[cfg(test)]
 mod unknown_commit;
