@@ -1,6 +1,6 @@
 //! Which domain a table belongs to: what is handed over together.
 
-use mapping::catalog::Table;
+use mapping::{catalog::Table, name::suffixed};
 
 use super::{
     Room,
@@ -16,7 +16,11 @@ pub(super) fn of(room: &Room<'_>, table: &Table) -> String {
     let assessed = room.facts.table(&table.table).and_then(|table| table.domain.as_deref());
     let domain = assessed.map_or_else(|| by_name(room, table), str::to_owned);
     let kebab: Vec<String> = words(&domain);
-    if kebab.is_empty() { "legacy".to_owned() } else { kebab.join("-") }
+    if kebab.is_empty() {
+        return "legacy".to_owned();
+    }
+    // It is a file's name too.
+    suffixed(&kebab.join("-"), "").replace('_', "-")
 }
 
 /// `ContractItem` belongs to `Contract`, as XPO's aggregates are named.
@@ -30,5 +34,9 @@ fn by_name(room: &Room<'_>, table: &Table) -> String {
     let whole = words(&table.table.name);
     let owner = room.hubs().iter().filter(|hub| whole.starts_with(hub)).min_by_key(|hub| hub.len());
     let base = owner.map_or_else(|| base_name(table), |owner| owner.join("_"));
-    if base == "file_data" { "files".to_owned() } else { plural(&base) }
+    match base.as_str() {
+        "file_data" => "files".to_owned(),
+        _ if table.table.name.is_ascii() => plural(&base),
+        _ => base,
+    }
 }

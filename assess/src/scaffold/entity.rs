@@ -29,7 +29,11 @@ pub(super) fn fill<'c>(
     let mut entity = outline.clone();
     let mut names = Names::of_columns();
     for (part, table) in outline.parts.iter().enumerate() {
-        let references = reference::find(room, table);
+        // A dead column refers to nothing.
+        let is_alive =
+            |column: &&Column| column::refusal(room, Cell { table, part, column }).is_none();
+        let mut references = reference::find(room, table);
+        references.retain(|reference| reference.columns.iter().all(is_alive));
         for column in &table.columns {
             let cell = Cell { table, part, column };
             if service(room, cell, &mut entity, &mut names) {
@@ -209,8 +213,7 @@ fn ask_for_currency(entity: &mut EntityDraft<'_>) {
 /// Leaves out what the engine can't take of one table.
 fn cut(entity: &mut EntityDraft<'_>) {
     for part in 0..entity.parts.len() {
-        let own = usize::from(part == 0 && entity.soft_delete)
-            + usize::from(part == 0 && entity.version.is_some());
+        let own = usize::from(entity.soft_delete) + usize::from(entity.version.is_some());
         let mut room = PART_COLUMNS_MAX - own;
         let (kept, cut): (Vec<_>, Vec<_>) =
             std::mem::take(&mut entity.columns).into_iter().partition(|draft| {

@@ -85,6 +85,9 @@ fn explain(
     draft: &mut ColumnDraft<'_>,
 ) {
     let target = &reference.target.table;
+    for column in reference.columns.iter().filter(|column| !column.name.is_ascii()) {
+        draft.ask(format!("what is `{}` in English?", column.name));
+    }
     if room.families.place(reference.target) == Place::Root {
         draft.ask(format!(
             "rows of {target} are in an entity for each class: one column for each, and the one that \

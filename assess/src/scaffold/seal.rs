@@ -129,8 +129,13 @@ fn unique_rules(
             let mut notes = vec![Note::remark(format!("{}.", rule.from))];
             notes.extend(rule.question.as_ref().map(Note::question));
             write(&notes, Syntax::Sql, out);
-            out.push_str(&statement(entity, &rule, &name));
-            made.push(name);
+            let statement = statement(entity, &rule, &name);
+            if rule.is_open {
+                out.extend(statement.lines().map(|line| format!("-- {line}\n")));
+            } else {
+                out.push_str(&statement);
+                made.push(name);
+            }
         }
     }
     made

@@ -26,6 +26,8 @@ pub(super) struct Rule {
     pub(super) conditions: Vec<String>,
     /// What is not sure about it.
     pub(super) question: Option<String>,
+    /// Whether it would refuse more than the legacy side does, until the question is answered.
+    pub(super) is_open: bool,
 }
 
 /// The collation that knows the small and capital letters of every script.
@@ -63,7 +65,7 @@ pub(super) fn rules(room: &Room<'_>, entity: &EntityDraft<'_>) -> Vec<Found> {
 
 /// The columns that a unique rule's index begins with.
 pub(super) fn first_columns(room: &Room<'_>, entity: &EntityDraft<'_>) -> Vec<String> {
-    let usable = rules(room, entity).into_iter().flatten().filter(|rule| rule.question.is_none());
+    let usable = rules(room, entity).into_iter().flatten().filter(|rule| !rule.is_open);
     usable.filter_map(|rule| rule.columns.into_iter().next()).collect()
 }
 
@@ -98,6 +100,7 @@ fn rule(
         may_be_null: false,
         conditions: Vec::new(),
         question: None,
+        is_open: false,
     };
     for name in names {
         if name.eq_ignore_ascii_case("GCRecord") && entity.soft_delete && part == 0 {
@@ -116,7 +119,10 @@ fn rule(
     if let Some(filter) = filter {
         match conditions(entity, part, filter) {
             Some(conditions) => rule.conditions.extend(conditions),
-            None => rule.question = Some(format!("its filter is `{filter}`: what is that here?")),
+            None => {
+                rule.question = Some(format!("its filter is `{filter}`: what is that here?"));
+                rule.is_open = true;
+            }
         }
     }
     rule.conditions.dedup();
