@@ -13,6 +13,8 @@ mod history;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod migrations;
@@ -30,3 +32,5 @@ mod traps;
 mod unique;
 #[cfg(test)]
 mod unknown_commit;
+#[cfg(test)]
+mod zones;
