@@ -1,3 +1,5 @@
+mod money;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;

@@ -19,6 +19,8 @@ mod history;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod look;
@@ -44,3 +46,5 @@ mod traps;
 mod unique;
 #[cfg(test)]
 mod unknown_commit;
+#[cfg(test)]
+mod zones;
