@@ -17,6 +17,7 @@ use crate::{
 mod column;
 mod cover;
 mod entity;
+mod lob;
 mod null;
 mod outline;
 mod sequence;

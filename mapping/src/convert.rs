@@ -17,6 +17,7 @@ use crate::{
 mod code;
 mod file;
 mod number;
+mod object;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -25,6 +26,7 @@ mod time;
 pub(crate) use code::{EnumValues, TypeValues};
 pub(crate) use file::inflate;
 pub(crate) use number::NumberRule;
+pub(crate) use object::{Content, address};
 pub(crate) use text::{TextRule, Trim};
 pub(crate) use time::{Sentinel, Sentinels, parse_day, parse_timestamp};
 
@@ -97,6 +99,8 @@ pub(crate) enum Make {
     XpoFile {
         size: usize,
     },
+    /// The address of what goes to an object store; written by the row.
+    Object(Content),
     /// The whole field.
     Const {
         field: Box<[u8]>,
@@ -127,7 +131,9 @@ impl Make {
             Self::Int8 | Self::Money(_) => PgType::Int8,
             Self::Float8 { .. } => PgType::Float8,
             Self::Numeric(rule) => PgType::Numeric { scale: rule.scale },
-            Self::Text(_) | Self::Enum(_) | Self::Color | Self::Type(_) => PgType::Text,
+            Self::Text(_) | Self::Enum(_) | Self::Color | Self::Type(_) | Self::Object(_) => {
+                PgType::Text
+            }
             Self::Bytea | Self::XpoFile { .. } => PgType::Bytea,
             Self::Uuid | Self::Ref(_) => PgType::Uuid,
             Self::Date { .. } => PgType::Date,
@@ -175,7 +181,9 @@ impl Make {
                 out.extend_from_slice(field);
                 Ok(Wrote::Field)
             }
-            Self::XpoFile { .. } | Self::Ref(_) | Self::DeletedAt => Ok(Wrote::Nothing),
+            Self::XpoFile { .. } | Self::Object(_) | Self::Ref(_) | Self::DeletedAt => {
+                Ok(Wrote::Nothing)
+            }
         }
     }
 }

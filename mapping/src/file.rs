@@ -29,9 +29,12 @@
 //! | `const` | nothing | **`value`** |
 //! | `uuid`, `bytea`, `color`, `seconds` | uniqueidentifier or text; binary; int; float or int | |
 //!
-//! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
+//! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, and `lob`:
+//! `inline`; `object-store` (as text, bytea, xpo-file: the column is a text, the content's address);
+//! `skip: reason` (not read, not written, not compared).
 
 mod column;
+mod lob;
 mod options;
 mod read;
 mod sequence;
@@ -42,6 +45,7 @@ mod time;
 use std::fmt;
 
 pub(crate) use column::{ColumnSaid, Kind};
+pub(crate) use lob::Lob;
 pub(crate) use options::closest;
 pub(crate) use read::{EntitySaid, FileSaid, read};
 pub(crate) use sequence::SequenceSaid;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use mapping::{
     key::CanonicalKey,
     plan::{EntityId, SoftDelete, TableId, TableRole},
@@ -19,6 +20,8 @@ pub(crate) struct Work {
     pub(crate) tag: Uuid,
     pub(crate) parts: Vec<mapping::row::RowBatch>,
     pub(crate) numbers: Numbers,
+    /// Those that are not put yet, by address.
+    pub(crate) objects: BTreeMap<String, Bytes>,
     pub(crate) demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
     pub(crate) seconds: HashSet<(usize, usize)>,
@@ -30,7 +33,8 @@ pub(crate) struct Work {
 impl Target {
     pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
         let numbers = std::mem::take(&mut batch.rows.numbers);
-        let parts = std::mem::take(&mut batch.rows).into_inner();
+        let mut parts = std::mem::take(&mut batch.rows).into_inner();
+        let objects = self.take_objects(&mut parts)?;
         let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
         for part in parts.iter().filter(|part| !part.rows.is_empty()) {
             let demand = demands.entry(part.entity).or_default();
@@ -66,7 +70,7 @@ impl Target {
         }
         let seconds = self.second_rows(&parts);
         let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
-        Ok(Work { batch, tag, parts, numbers, demands, seconds, keyed, keyed_by_entry })
+        Ok(Work { batch, tag, parts, numbers, objects, demands, seconds, keyed, keyed_by_entry })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is

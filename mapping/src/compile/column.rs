@@ -3,6 +3,7 @@
 use super::{
     Outline, TableBook,
     cover::{self, Cell},
+    lob,
     null::on_null,
     table::PASSWORD,
     types,
@@ -69,6 +70,7 @@ pub(super) fn make(
             Make::Ref(RefRule { empty_is_null: *empty_is_null, ..rule })
         }
     };
+    let make = lob::place(make, said, m);
     let field = Field {
         null: on_null(said, &make, outline, m),
         source: sources.first().map(|source| source.place),

@@ -4,6 +4,7 @@ use super::{
     Outline, TableBook,
     column::{self, Made},
     cover::{self, Cell},
+    lob,
     outline::{is_name, target},
     xpo,
 };
@@ -100,7 +101,12 @@ fn mapped_columns(
         from.iter().filter_map(resolve).collect()
     };
     used.extend(untold(&outline.said.unclear, book));
+    let mut skipped = Vec::new();
     for said in &outline.said.columns {
+        if let Some(columns) = lob::skip(said, outline, book, m) {
+            skipped.push((said, columns));
+            continue;
+        }
         let Some(made) = column::make(said, outline, outlines, book, m) else {
             used.extend(untold(&said.from, book));
             continue;
@@ -113,6 +119,7 @@ fn mapped_columns(
         used.extend(&cells);
         placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
     }
+    lob::leave_out(skipped, outline, used, book, m);
     placed
 }
 

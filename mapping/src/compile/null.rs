@@ -56,7 +56,14 @@ fn default_field(make: &Make, default: &Literal) -> Result<Vec<u8>, String> {
             named(&mut field, text);
             return Ok(field);
         }
-        (Make::Const { .. } | Make::Ref(_) | Make::XpoFile { .. } | Make::Bytea, _) => {
+        (
+            Make::Const { .. }
+            | Make::Ref(_)
+            | Make::XpoFile { .. }
+            | Make::Object(_)
+            | Make::Bytea,
+            _,
+        ) => {
             return Err("can't be written: the column has no default".into());
         }
         _ => {}

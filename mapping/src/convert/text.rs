@@ -45,19 +45,34 @@ impl TextRule {
 
 pub(super) fn text(value: &LegacyValue<'_>, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
     match value {
-        LegacyValue::Text(text) => clean(text, rule, out),
-        LegacyValue::BrokenText(text) if rule.replace_surrogates => clean(text, rule, out),
+        LegacyValue::Int(number) => short(number, out),
+        LegacyValue::Guid(guid) => short(guid, out),
+        value => match cleaned(value, rule)? {
+            Some(text) => put_sized(out, text.as_bytes()),
+            None => Ok(Wrote::Nothing),
+        },
+    }
+}
+
+/// The text, cleaned; `None` when it means NULL.
+pub(super) fn cleaned<'v>(
+    value: &'v LegacyValue<'_>,
+    rule: &TextRule,
+) -> Result<Option<Cow<'v, str>>, Fault> {
+    match value {
+        LegacyValue::Text(text) => clean(text, rule),
+        LegacyValue::BrokenText(text) if rule.replace_surrogates => clean(text, rule),
         LegacyValue::BrokenText(_) => Err(Fault::new(
             "text.surrogate",
             "holds half a surrogate pair; say `surrogate = \"replace\"`, or correct the row",
         )),
-        LegacyValue::Int(number) => short(number, out),
-        LegacyValue::Guid(guid) => short(guid, out),
+        LegacyValue::Int(number) => Ok(Some(Cow::Owned(number.to_string()))),
+        LegacyValue::Guid(guid) => Ok(Some(Cow::Owned(guid.to_string()))),
         _ => Err(wrong_type()),
     }
 }
 
-fn clean(text: &str, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
+fn clean<'t>(text: &'t str, rule: &TextRule) -> Result<Option<Cow<'t, str>>, Fault> {
     let stripped = match text.as_bytes().contains(&0) {
         false => Cow::Borrowed(text),
         true if rule.strip_nul => Cow::Owned(text.replace('\0', "")),
@@ -68,11 +83,11 @@ fn clean(text: &str, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
             ));
         }
     };
-    let text = rule.trimmed(&stripped);
-    if rule.empty_is_null && text.is_empty() {
-        return Ok(Wrote::Nothing);
-    }
-    put_sized(out, text.as_bytes())
+    let text = match stripped {
+        Cow::Borrowed(text) => Cow::Borrowed(rule.trimmed(text)),
+        Cow::Owned(text) => Cow::Owned(rule.trimmed(&text).to_owned()),
+    };
+    Ok((!rule.empty_is_null || !text.is_empty()).then_some(text))
 }
 
 /// Numbers and GUIDs as text, without an allocation.

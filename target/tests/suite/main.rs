@@ -19,6 +19,8 @@ mod lab;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod quarantine;
