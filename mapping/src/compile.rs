@@ -18,6 +18,7 @@ mod column;
 mod cover;
 mod entity;
 mod filter;
+mod lob;
 mod lookup;
 mod null;
 mod outline;

@@ -13,6 +13,7 @@ mod column;
 mod compose;
 mod filter;
 mod flags;
+mod lob;
 mod lookup;
 mod options;
 mod places;
@@ -31,6 +32,7 @@ use options::{Asked, Level};
 
 pub(crate) use column::{ColumnSaid, Kind, RefSaid};
 pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use lob::Lob;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;
 pub use places::{Accepted, Places, Spot};

@@ -195,7 +195,7 @@ async fn map_rows(
     progress: Progress,
 ) -> Result<(), Error> {
     let Some(plan) = table(&scan.plan, id) else { return Ok(()) };
-    let mut batches = Batches::default();
+    let mut batches = Batches::addresses_only();
     loop {
         let received = rows.lock().await.recv().await;
         if let Some(rows) = &received {
@@ -205,7 +205,7 @@ async fn map_rows(
         }
         let is_full = batches.row_count() >= LOOK_UP_ROWS || batches.byte_count() >= LOOK_UP_BYTES;
         if is_full || received.is_none() {
-            fold(&scan, std::mem::take(&mut batches)).await?;
+            fold(&scan, std::mem::replace(&mut batches, Batches::addresses_only())).await?;
         }
         if received.is_none() {
             return Ok(());

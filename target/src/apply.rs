@@ -1,6 +1,6 @@
 //! The one way in: a batch is one transaction.
 //!
-//! In the order of the code: ids (their own short transaction) → `begin` with locks → the state
+//! In the order of the code: ids (their own short transaction) → objects → `begin` with locks → the state
 //! of the domains → the rows of each entity (fold, stage, write) → quarantine → dictionaries and
 //! fences → counts → checkpoint → `commit`. A process may die at any point between: before the
 //! commit nothing has happened, after it everything has, and the checkpoint says which.
@@ -107,6 +107,9 @@ impl Target {
             Some(ahead) => ahead,
             None => self.resolve(work).await?,
         };
+        // Before the transaction that refers to them, and outside of it: no lock waits for a store.
+        self.put_objects(&mut work.objects).await?;
+        hook::point("apply.after_objects");
         for entity in work.demands.keys() {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }

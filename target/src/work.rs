@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use mapping::{
     key::CanonicalKey,
     plan::{EntityId, TableId, TableRole},
@@ -19,6 +20,8 @@ pub(crate) struct Work {
     pub(crate) tag: Uuid,
     pub(crate) parts: Vec<mapping::row::RowBatch>,
     pub(crate) numbers: Numbers,
+    /// Those that are not put yet, by address.
+    pub(crate) objects: BTreeMap<String, Bytes>,
     pub(crate) demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
     pub(crate) seconds: HashSet<(usize, usize)>,
@@ -32,7 +35,8 @@ pub(crate) struct Work {
 impl Target {
     pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
         let numbers = std::mem::take(&mut batch.rows.numbers);
-        let parts = std::mem::take(&mut batch.rows).into_inner();
+        let mut parts = std::mem::take(&mut batch.rows).into_inner();
+        let objects = self.take_objects(&mut parts)?;
         let demands = self.demands(&parts, &batch.quarantine)?;
         let mut keyed = Vec::new();
         let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
@@ -46,7 +50,18 @@ impl Target {
         let seconds = self.second_rows(&parts);
         let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
         let outside = BTreeMap::new();
-        Ok(Work { batch, tag, parts, numbers, demands, seconds, outside, keyed, keyed_by_entry })
+        Ok(Work {
+            batch,
+            tag,
+            parts,
+            numbers,
+            objects,
+            demands,
+            seconds,
+            outside,
+            keyed,
+            keyed_by_entry,
+        })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is

@@ -3,7 +3,7 @@
 use super::{fields, sources};
 use crate::{
     catalog::Catalog,
-    convert::{Make, Sentinel, Sentinels},
+    convert::{Content, Make, Sentinel, Sentinels},
     key::KeyKind,
     plan::{DeletedParents, EntityPlan, Field, OnNull, OrphanPolicy, PgType, Plan, Reference},
 };
@@ -70,6 +70,8 @@ fn converted_to_null(make: &Make) -> Option<&'static str> {
         Make::Split(rule) if rule.absent_is_null => Some("absent = \"null\""),
         Make::Split(rule) => rule.clean.empty_is_null.then_some("empty = \"null\""),
         Make::Concat(_) => Some("blank parts give NULL"),
+        Make::Object(Content::Text(rule)) => rule.empty_is_null.then_some("empty = \"null\""),
+        Make::Object(Content::Bytes | Content::XpoFile { .. }) => None,
         Make::Date { sentinels: s, .. }
         | Make::Timestamp { sentinels: s, .. }
         | Make::Timestamptz { sentinels: s, .. } => sentinels(s),
@@ -129,6 +131,7 @@ fn texts(field: &Field) -> Option<Vec<String>> {
         | Make::Concat(_)
         | Make::Split(_)
         | Make::Flags(_)
+        | Make::Object(_)
         | Make::Bytea
         | Make::Uuid
         | Make::Date { .. }

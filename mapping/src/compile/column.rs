@@ -3,7 +3,7 @@
 use super::{
     Outline, TableBook,
     cover::{self, Cell},
-    lookup,
+    lob, lookup,
     null::on_null,
     reference,
     table::PASSWORD,
@@ -72,6 +72,7 @@ pub(super) fn make(
             Make::Ref(RefRule { empty_is_null: to.empty_is_null, ..rule })
         }
     };
+    let make = lob::place(make, said, m);
     let field = Field {
         null: on_null(said, &make, outline, m),
         source: sources.first().map(|source| source.place),

@@ -4,7 +4,7 @@ use super::{
     Outline, TableBook,
     column::{self, Made},
     cover::{self, Cell},
-    filter,
+    filter, lob,
     outline::{is_name, target},
     unique, xpo,
 };
@@ -105,7 +105,12 @@ fn mapped_columns(
         from.iter().filter_map(resolve).collect()
     };
     used.extend(untold(&outline.said.unclear, book));
+    let mut skipped = Vec::new();
     for said in &outline.said.columns {
+        if let Some(columns) = lob::skip(said, outline, book, m) {
+            skipped.push((said, columns));
+            continue;
+        }
         let Some(made) = column::make(said, outline, outlines, book, m) else {
             used.extend(untold(&said.from, book));
             continue;
@@ -115,6 +120,7 @@ fn mapped_columns(
         used.extend(&cells);
         placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
     }
+    lob::leave_out(skipped, outline, used, book, m);
     placed
 }
 

@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Literal, Mistakes, Said, closest, compose, flags,
+    Literal, Lob, Mistakes, Said, closest, compose, flags, lob,
     lookup::{self, LookedUp},
     options::{Level, Options, entries, place},
     time,
@@ -30,6 +30,7 @@ pub(crate) struct ColumnSaid {
     pub(crate) sensitive: bool,
     /// The reason of `compare = "skip: …"`.
     pub(crate) skip: Option<String>,
+    pub(crate) lob: Lob,
 }
 
 /// How it is made, as far as a file alone can say.
@@ -83,7 +84,7 @@ pub(super) fn read(
     let not_null = options.flag("not_null", m);
     let sensitive = options.flag("sensitive", m);
     let skip = skip(&mut options, m);
-    options.choice("lob", &[("inline", ())], m);
+    let lob = lob::read(&mut options, m);
     let null = match made_as.value.as_str() {
         "enum" => options.literal("null", m),
         _ => None,
@@ -103,6 +104,7 @@ pub(super) fn read(
         not_null,
         sensitive,
         skip,
+        lob,
     })
 }
 

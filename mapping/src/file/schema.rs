@@ -199,6 +199,9 @@ fn special(of: &str, key: &str) -> Option<Value> {
         ("money", "currency") => json!({ "type": "string", "pattern": "^[A-Z]{3}$" }),
         ("split", "part") => json!({ "type": "integer", "minimum": 1, "maximum": 255 }),
         ("split", "separator") => json!({ "type": "string", "minLength": 1 }),
+        (made_as, "lob") if made_as != "file" => {
+            json!({ "type": "string", "pattern": "^(inline|object-store|skip:\\s*\\S.*)$" })
+        }
         (made_as, "compare") if made_as != "file" => {
             json!({ "type": "string", "pattern": "^(exact|skip:\\s*\\S.*)$" })
         }

@@ -166,7 +166,11 @@ pub(crate) const WORDS: &[Word] = &[
         "compare",
         "\"skip: why\" leaves it out of reconcile's comparison; the reason is printed in every report.",
     ),
-    word("column", "lob", "What becomes of a large object."),
+    word(
+        "column",
+        "lob",
+        "Where a large object goes: inline, object-store (the column has its address), or \"skip: why\".",
+    ),
     word("numeric", "scale", "Digits after the point."),
     word("numeric", "precision", "All digits that the target column holds."),
     word(

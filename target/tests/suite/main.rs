@@ -27,6 +27,8 @@ mod look;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod parking;
 #[cfg(test)]
 mod parts;

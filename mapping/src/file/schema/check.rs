@@ -126,6 +126,10 @@ fn matches(pattern: &Value, value: &str) -> bool {
                 && !value.starts_with('0')
                 && !value.is_empty()
         }
+        "^(inline|object-store|skip:\\s*\\S.*)$" => {
+            ["inline", "object-store"].contains(&value)
+                || value.strip_prefix("skip:").is_some_and(|reason| !reason.trim().is_empty())
+        }
         "^(exact|skip:\\s*\\S.*)$" => {
             value == "exact"
                 || value.strip_prefix("skip:").is_some_and(|reason| !reason.trim().is_empty())
