@@ -16,6 +16,7 @@ mod error;
 mod keys;
 pub mod kind;
 mod names;
+mod order;
 mod progress;
 mod read;
 pub mod reference;
