@@ -1,7 +1,7 @@
 //! What to write in the mapping file: lines that are right but for the names and the choices
 //! that only people can make.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use crate::names::snake;
 
@@ -40,6 +40,82 @@ fn from(name: &str, columns: &str, made_as: &str, options: &[(&str, &str)]) -> S
     }
     line.push_str(" }");
     line
+}
+
+/// Lets the lines of one column say everything that is advised for it: each keeps its own
+/// options and takes those of the others that it does not contradict. So whichever is copied,
+/// it is the whole line.
+pub(crate) fn complete(advice: &mut [&mut String]) {
+    let mut known: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for line in advice.iter().flat_map(|text| text.lines()).filter_map(Line::read) {
+        let options = known.entry(line.head.to_owned()).or_default();
+        for (name, whole) in line.options {
+            if options.iter().all(|(other, _)| other != name) {
+                options.push((name.to_owned(), whole.to_owned()));
+            }
+        }
+    }
+    let completed = |text: &str| {
+        let Some(line) = Line::read(text) else { return text.to_owned() };
+        let others = known.get(line.head).into_iter().flatten();
+        let others = others.filter(|(name, _)| line.options.iter().all(|(own, _)| own != name));
+        let own = line.options.iter().map(|(_, whole)| *whole);
+        let all: Vec<&str> = own.chain(others.map(|(_, whole)| whole.as_str())).collect();
+        let options: String = all.iter().map(|whole| format!(", {whole}")).collect();
+        format!("{}{options} }}", line.head)
+    };
+    for text in advice {
+        let lines: Vec<String> = text.lines().map(completed).collect();
+        **text = lines.join("\n");
+    }
+}
+
+/// A column's line, taken apart.
+struct Line<'t> {
+    /// Up to and with `as = "…"`.
+    head: &'t str,
+    /// Name and `name = value`.
+    options: Vec<(&'t str, &'t str)>,
+}
+
+impl<'t> Line<'t> {
+    /// `None` for any other text.
+    fn read(text: &'t str) -> Option<Self> {
+        let body = text.strip_suffix(" }")?;
+        let begin = text.find(" = { from = ")?;
+        let ends = commas(body);
+        // `from` ends at the first comma, `as` at the second.
+        let head_end = ends.iter().copied().filter(|at| *at > begin).nth(1).unwrap_or(body.len());
+        let head = body.get(..head_end)?;
+        let mut options = Vec::new();
+        let bounds = ends.iter().copied().filter(|at| *at >= head_end).chain([body.len()]);
+        let bounds: Vec<usize> = bounds.collect();
+        for pair in bounds.windows(2) {
+            let [from, to] = pair else { continue };
+            let whole = body.get(from + 2..*to)?;
+            options.push((whole.split_once(" = ")?.0, whole));
+        }
+        Some(Self { head, options })
+    }
+}
+
+/// Where the commas are that part a line's options: those in no text, array or inner table.
+fn commas(line: &str) -> Vec<usize> {
+    let (mut depth, mut is_text, mut is_escaped) = (0_i32, false, false);
+    let mut found = Vec::new();
+    for (at, letter) in line.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_text,
+            '"' => is_text = !is_text,
+            _ if is_text => {}
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            ',' if depth == 1 => found.push(at),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A line of `[entity.leave_out]`.
@@ -106,5 +182,36 @@ mod tests {
         );
         assert_eq!(line("Дүн", "text", &[]), r#""дүн" = { from = "Дүн", as = "text" }"#);
         assert_eq!(quote("a\"b\\\n"), r#""a\"b\\\u000A""#);
+    }
+
+    #[test]
+    fn a_line_says_everything_that_is_advised_for_its_column() {
+        let mut advice = [
+            line("Note", "text", &[("nul", "\"strip\"")]),
+            format!(
+                "{}\n{}",
+                line("Name", "text", &[("lob", "\"inline\"")]),
+                line("Note", "text", &[("lob", "\"inline\"")])
+            ),
+            line("Note", "text", &[("nul", "\"reject\""), ("trim", "\"both\"")]),
+            line("At", "date", &[("sentinels", r#"{ "a, }" = "null", b = "c" }"#)]),
+            line("At", "date", &[("time", "\"drop\"")]),
+            reference(&["A, \"x".to_owned(), "B".to_owned()], "C", "null"),
+            "correct the rows".to_owned(),
+        ];
+        complete(&mut advice.iter_mut().collect::<Vec<_>>());
+        assert_eq!(
+            advice,
+            [
+                r#"note = { from = "Note", as = "text", nul = "strip", lob = "inline", trim = "both" }"#,
+                "name = { from = \"Name\", as = \"text\", lob = \"inline\" }\n\
+                 note = { from = \"Note\", as = \"text\", lob = \"inline\", nul = \"strip\", trim = \"both\" }",
+                r#"note = { from = "Note", as = "text", nul = "reject", trim = "both", lob = "inline" }"#,
+                r#"at = { from = "At", as = "date", sentinels = { "a, }" = "null", b = "c" }, time = "drop" }"#,
+                r#"at = { from = "At", as = "date", time = "drop", sentinels = { "a, }" = "null", b = "c" } }"#,
+                r#"c_id = { from = ["A, \"x", "B"], as = "ref", to = "cs", orphans = "null" }"#,
+                "correct the rows",
+            ]
+        );
     }
 }

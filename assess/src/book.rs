@@ -144,6 +144,8 @@ impl Book {
         let mut tables: Vec<TableAssessment> = self.tables.into_values().collect();
         for table in &mut tables {
             table.hazards.sort_by_cached_key(rank);
+            let advice = table.hazards.iter_mut().map(|hazard| &mut hazard.advice);
+            crate::advice::complete(&mut advice.collect::<Vec<_>>());
         }
         tables
     }

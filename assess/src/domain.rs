@@ -20,6 +20,7 @@ use mapping::catalog::{Catalog, LegacyTable};
 use crate::{
     kind::{BaseClass, TableKind},
     names::{plural, words},
+    order::parents_first,
     reference::{Reference, is_ours, is_same},
 };
 
@@ -47,8 +48,8 @@ pub fn propose(
     hubs.iter().map(|hub| name((*hub)?)).collect()
 }
 
-/// The domains, one that is referred to before those that refer to it; alphabetically where
-/// they refer to each other.
+/// The domains, one that is referred to before those that refer to it, as far as there is such
+/// an order; alphabetically where it does not matter.
 #[must_use]
 pub fn order(
     catalog: &Catalog,
@@ -57,32 +58,15 @@ pub fn order(
 ) -> Vec<String> {
     let domain_of = |table: &LegacyTable| {
         let at = catalog.tables.iter().position(|other| is_same(&other.table, table))?;
-        domains.get(at)?.clone()
+        domains.get(at)?.as_ref()
     };
-    let mut edges: Vec<(String, String)> = references
-        .iter()
-        .filter_map(|r| Some((domain_of(&r.table)?, domain_of(&r.parent)?)))
-        .filter(|(from, to)| from != to)
-        .collect();
-    let mut waiting: Vec<String> = domains.iter().flatten().cloned().collect();
-    waiting.sort();
-    waiting.dedup();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let is_free = |domain: &String| edges.iter().all(|(from, _)| from != domain);
-        // In a ring, the one that fewest of the others wait for it to be split from.
-        let place = waiting.iter().position(is_free).unwrap_or_else(|| fewest(&waiting, &edges));
-        let next = waiting.remove(place);
-        edges.retain(|(from, to)| *from != next && *to != next);
-        ordered.push(next);
-    }
-    ordered
-}
-
-fn fewest(waiting: &[String], edges: &[(String, String)]) -> usize {
-    let count = |domain: &String| edges.iter().filter(|(from, _)| from == domain).count();
-    let places = 0..waiting.len();
-    places.min_by_key(|&at| waiting.get(at).map_or(usize::MAX, count)).unwrap_or(0)
+    let mut names: Vec<&String> = domains.iter().flatten().collect();
+    names.sort();
+    names.dedup();
+    let place = |table: &LegacyTable| names.binary_search(&domain_of(table)?).ok();
+    let edges = references.iter().filter_map(|r| Some((place(&r.table)?, place(&r.parent)?)));
+    let order = parents_first(names.len(), edges);
+    order.into_iter().filter_map(|at| Some((*names.get(at)?).clone())).collect()
 }
 
 /// XAF's own prefixes say nothing of the domain.

@@ -118,14 +118,16 @@ const SYSTEM: [&str; 29] = [
 /// Every table's kind, in the catalogue's order.
 #[must_use]
 pub fn classify(catalog: &Catalog) -> Vec<(LegacyTable, TableKind)> {
-    let kinds = catalog.tables.iter().map(|table| (table.table.clone(), kind(table, catalog)));
+    let roots: Vec<(&LegacyTable, &LegacyTable)> =
+        catalog.tables.iter().filter_map(|table| Some((&table.table, root(table)?))).collect();
+    let kinds = catalog.tables.iter().map(|table| (table.table.clone(), kind(table, &roots)));
     kinds.collect()
 }
 
-fn kind(table: &Table, catalog: &Catalog) -> TableKind {
+fn kind(table: &Table, roots: &[(&LegacyTable, &LegacyTable)]) -> TableKind {
     TableKind {
         base: base(table),
-        hierarchy: hierarchy(table, catalog),
+        hierarchy: hierarchy(table, roots),
         system: SYSTEM.contains(&table.table.name.to_ascii_lowercase().as_str()),
     }
 }
@@ -173,13 +175,13 @@ fn is_link(table: &Table) -> bool {
     others.len() == 2 && (unique || refers) && locked && own_key(table).is_some()
 }
 
-fn hierarchy(table: &Table, catalog: &Catalog) -> Hierarchy {
+/// `roots` are all leaves with what they are leaves of.
+fn hierarchy(table: &Table, roots: &[(&LegacyTable, &LegacyTable)]) -> Hierarchy {
     if let Some(root) = root(table) {
         return Hierarchy::TptLeaf { root: root.clone() };
     }
-    let is_leaf = |other: &&Table| root(other).is_some_and(|root| same(root, &table.table));
-    let leaves: Vec<LegacyTable> =
-        catalog.tables.iter().filter(is_leaf).map(|leaf| leaf.table.clone()).collect();
+    let leaves = roots.iter().filter(|(_, root)| same(root, &table.table));
+    let leaves: Vec<LegacyTable> = leaves.map(|(leaf, _)| (*leaf).clone()).collect();
     match (leaves.is_empty(), table.column("ObjectType").is_some()) {
         (false, _) => Hierarchy::TptRoot { leaves },
         (true, true) => Hierarchy::TphRoot,

@@ -2,7 +2,7 @@
 //!
 //! [`kind::classify`] tells from the catalogue alone what XPO made each table for,
 //! [`reference::find`] what refers to what and [`domain::propose`] what belongs together;
-//! [`run`] reads the data as well and finds the hazards in both. The outcome is an
+//! [`run()`] reads the data as well and finds the hazards in both. The outcome is an
 //! [`assessment::Assessment`]: plain data, saved as JSON, so that a draft can be made far from
 //! the legacy server; [`report`] prints it for people.
 
@@ -16,6 +16,7 @@ mod error;
 mod keys;
 pub mod kind;
 mod names;
+mod order;
 mod progress;
 mod read;
 pub mod reference;

@@ -114,30 +114,43 @@ fn code_pages(catalog: &Catalog, subject: &Subject<'_>) -> Option<Hazard> {
 }
 
 fn lobs(subject: &Subject<'_>) -> Option<Hazard> {
-    let columns = named(subject, |column| column.sql_type.is_lob());
-    let first = subject.table.columns.iter().find(|column| column.sql_type.is_lob())?;
-    let made_as = match first.sql_type {
-        SqlType::VarBinary { .. } | SqlType::Image => "bytea",
-        _ => "text",
+    let is_lob = |column: &&Column| column.sql_type.is_lob();
+    let line = |column: &Column| {
+        let made_as = match column.sql_type {
+            SqlType::VarBinary { .. } | SqlType::Image => "bytea",
+            _ => "text",
+        };
+        let mut options = vec![("lob", "\"inline\"")];
+        if is_password(&column.name) {
+            options.push(("sensitive", "true"));
+        }
+        advice::line(&column.name, made_as, &options)
     };
-    let mut options = vec![("lob", "\"inline\"")];
-    if is_password(&first.name) {
-        options.push(("sensitive", "true"));
-    }
-    let advice = advice::line(&first.name, made_as, &options);
     let message = "large values: an update's event leaves out those that it did not change";
-    Some(hazard(code::COLUMN_LOB, &columns, message, advice))
+    lines(subject, code::COLUMN_LOB, message, is_lob, line)
 }
 
 fn personal(subject: &Subject<'_>) -> Option<Hazard> {
-    let is_text = |column: &Column| column.collation.is_some();
-    let columns = named(subject, |column| {
-        is_text(column) && is_personal(&column.name) && !is_password(&column.name)
-    });
-    let first = columns.first()?;
-    let advice = advice::line(first, "text", &[("sensitive", "true")]);
+    let is_personal = |column: &&Column| {
+        column.collation.is_some() && is_personal(&column.name) && !is_password(&column.name)
+    };
+    let line = |column: &Column| advice::line(&column.name, "text", &[("sensitive", "true")]);
     let message = "personal data, by the names: `sensitive` masks them in quarantine and reports";
-    Some(hazard(code::PERSONAL, &columns, message, advice))
+    lines(subject, code::PERSONAL, message, is_personal, line)
+}
+
+/// One hazard of several columns, with a line for each.
+fn lines(
+    subject: &Subject<'_>,
+    code: Code,
+    message: &str,
+    concerns: impl Fn(&&Column) -> bool,
+    line: impl Fn(&Column) -> String,
+) -> Option<Hazard> {
+    let columns: Vec<&Column> = subject.table.columns.iter().filter(concerns).collect();
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let lines: Vec<String> = columns.into_iter().map(line).collect();
+    (!names.is_empty()).then(|| hazard(code, &names, message, lines.join("\n")))
 }
 
 fn capture(subject: &Subject<'_>) -> Vec<Hazard> {

@@ -4,6 +4,7 @@ use legacy::LegacyRow;
 use mapping::{catalog::LegacyTable, value::LegacyValue};
 
 use crate::{
+    advice,
     assessment::{ColumnFacts, Hazard},
     check::{
         self, Check, Context, Told, TypeNames,
@@ -183,12 +184,15 @@ impl<'a> Sheet<'a> {
 /// One hazard for all wall times of a table.
 fn wall_times(told: &mut Told<'_>) {
     let columns = std::mem::take(&mut told.wall_times);
-    let Some(first) = columns.first() else { return };
-    let advice = crate::advice::line(first, "timestamptz", &[("zone", "\"…\"")]);
+    if columns.is_empty() {
+        return;
+    }
+    let line = |column: &String| advice::line(column, "timestamptz", &[("zone", "\"…\"")]);
+    let lines: Vec<String> = columns.iter().map(line).collect();
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let message = "wall times: say of which zone, column by column. With --zone, ficus assess counts \
                    the hours that were never or twice";
-    told.hazards.push(check::hazard(code::TIME_ZONE, &names, message, advice));
+    told.hazards.push(check::hazard(code::TIME_ZONE, &names, message, lines.join("\n")));
 }
 
 /// The classes that have a leaf table of their own: one whose name is the class's.

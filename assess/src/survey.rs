@@ -1,12 +1,13 @@
 //! What the catalogue alone says: kinds, references, domains, what is read and in which order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::catalog::{Catalog, LegacyTable};
 
 use crate::{
     Error, domain,
     kind::{self, Hierarchy, TableKind},
+    order::parents_first,
     reference::{self, Reference, is_ours, is_same},
     subject::Subject,
 };
@@ -89,25 +90,12 @@ impl<'a> Survey<'a> {
             let asked = self.asked_for(selected);
             tables.extend(asked.difference(selected).map(|&at| (at, Depth::Keys)));
         }
-        let mut edges: Vec<(usize, usize)> = self
-            .references
-            .iter()
-            .filter_map(|r| Some((self.place(&r.table)?, self.place(&r.parent)?)))
-            .filter(|(from, to)| from != to)
-            .collect();
-        edges.retain(|(from, to)| {
-            let is_read = |at: &usize| tables.iter().any(|(other, _)| other == at);
-            is_read(from) && is_read(to)
-        });
-        let mut ordered = Vec::with_capacity(tables.len());
-        while !tables.is_empty() {
-            let is_free = |(at, _): &(usize, Depth)| edges.iter().all(|(from, _)| from != at);
-            // A ring of references is entered at its first table.
-            let next = tables.remove(tables.iter().position(is_free).unwrap_or(0));
-            edges.retain(|(from, to)| *to != next.0 && *from != next.0);
-            ordered.push(next);
-        }
-        ordered
+        let place: BTreeMap<usize, usize> =
+            tables.iter().enumerate().map(|(index, (at, _))| (*at, index)).collect();
+        let of = |table: &LegacyTable| place.get(&self.place(table)?).copied();
+        let edges = self.references.iter().filter_map(|r| Some((of(&r.table)?, of(&r.parent)?)));
+        let order = parents_first(tables.len(), edges);
+        order.into_iter().filter_map(|index| tables.get(index).copied()).collect()
     }
 
     /// The tables whose keys are needed to check the references of these.
@@ -200,5 +188,34 @@ mod tests {
         let error = survey.select(&["Contracts".to_owned()]).expect_err("no such table");
         assert_eq!(error.to_string(), "the legacy database `Spacehub23` has no table `Contracts`");
         assert_eq!(error.hint(), "did you mean dbo.Contract?");
+    }
+
+    /// A thousand tables, each of which refers to the one before it by a constraint and to
+    /// another by its name: nothing here may look at every pair of tables twice.
+    #[test]
+    fn a_large_catalogue_is_understood() {
+        let mut catalog = spacehub::catalog().expect("the fixture");
+        let invoice = LegacyTable::new("dbo", "Invoice");
+        let pattern = catalog.table(&invoice).cloned().expect("a table to copy");
+        catalog.tables.clear();
+        for number in 0..1000 {
+            let mut table = pattern.clone();
+            table.table.name = format!("T{number:04}Row");
+            table.foreign_keys = vec![mapping::catalog::ForeignKey {
+                name: "FK".to_owned(),
+                columns: vec!["Status".to_owned()],
+                references: LegacyTable::new("dbo", format!("T{:04}Row", (number + 1) % 1000)),
+                referenced_columns: vec!["OID".to_owned()],
+            }];
+            if let Some(column) = table.columns.get_mut(1) {
+                column.name = format!("T{:04}Row_ID", (number + 7) % 1000);
+                column.sql_type = mapping::catalog::SqlType::Int;
+            }
+            catalog.tables.push(table);
+        }
+        let survey = Survey::new(&catalog);
+        assert_eq!(survey.references.len(), 2000);
+        let all = survey.select(&[]).expect("all");
+        assert_eq!(survey.reading_order(&all, true).len(), 1000);
     }
 }

@@ -174,9 +174,11 @@ impl<'a> ReferenceCheck<'a> {
         let columns: Vec<&str> = self.reference.columns.iter().map(String::as_str).collect();
         let parent = &self.reference.parent.name;
         let line = |orphans: &str| advice::reference(&self.reference.columns, parent, orphans);
-        // Names alone said so, and the data says no.
+        // Names alone said so, and the data says no: of one column's name sooner than of several.
+        let wrong_at = if self.places.len() > 1 { 1 } else { 2 };
         let is_wrong = self.reference.constraint.is_none()
-            && self.orphans.count.saturating_mul(2) > self.filled;
+            && self.orphans.count > 0
+            && self.orphans.count.saturating_mul(wrong_at) >= self.filled;
         if is_wrong || (self.filled == 0 && self.partial.is_empty()) {
             return;
         }

@@ -93,6 +93,22 @@ fn a_name_is_no_reference_when_the_data_says_otherwise() {
         ["reference.orphan SPACE_ID 1: 4", "reference.loose SPACE_ID 4"]
     );
     assert_eq!(child(&[1, 55, 66, 77]).hazards("Rate", &[]), Vec::<String>::new());
+    // The names of a composite key are stronger: one row that finds its parent is enough.
+    let columns = [KEY, ("ContractCompanyNo", "nvarchar(9)"), ("ContractNo", "nvarchar(9)")];
+    let invoices = |found: bool| {
+        let first = if found { "a1" } else { "z9" };
+        let rows = [first, "x", "y", "z"].into_iter().zip(1..);
+        let rows = rows.map(|(number, n)| vec![int(n), text("UB"), text(number)]);
+        contracts().table("Invoice", &columns, rows).hazards("Invoice", &[])
+    };
+    assert_eq!(
+        invoices(true),
+        [
+            "reference.orphan ContractCompanyNo+ContractNo 3: 2 3 4",
+            "reference.loose ContractCompanyNo+ContractNo 4",
+        ]
+    );
+    assert_eq!(invoices(false), Vec::<String>::new());
 }
 
 #[test]
