@@ -41,19 +41,23 @@ pub struct Reference {
 #[must_use]
 pub fn find(catalog: &Catalog, kinds: &[(LegacyTable, TableKind)]) -> Vec<Reference> {
     let mut found = Vec::new();
-    for (table, (_, kind)) in catalog.tables.iter().zip(kinds) {
+    let spelled: Vec<Spelled> = catalog.tables.iter().map(Spelled::of).collect();
+    for ((table, (_, kind)), own) in catalog.tables.iter().zip(kinds).zip(&spelled) {
         let begin = found.len();
         let keys = table.foreign_keys.iter();
         found.extend(keys.filter_map(|key| constrained(catalog, table, key, &kind.hierarchy)));
         if kind.system {
             continue;
         }
-        for (parent, (_, parent_kind)) in catalog.tables.iter().zip(kinds) {
+        // How many tables each GUID column could be named after.
+        let named: Vec<usize> =
+            own.columns.iter().map(|column| count(column, &spelled, kinds)).collect();
+        for ((parent, (_, parent_kind)), other) in catalog.tables.iter().zip(kinds).zip(&spelled) {
             if parent_kind.system || is_ours(parent) {
                 continue;
             }
             let mut of_names = composite(catalog, table, parent);
-            of_names.extend(single(catalog, table, parent, kinds));
+            of_names.extend(single(catalog, (table, own, &named), (parent, other)));
             for columns in of_names {
                 let known = found.get(begin..).unwrap_or_default();
                 if known.iter().any(|known| overlap(&known.columns, &columns)) {
@@ -127,70 +131,107 @@ fn fits(catalog: &Catalog, table: &Table, columns: &[String], parent: &Table) ->
     key.zip(from).is_some_and(|(key, from)| key.accepts(&from))
 }
 
-/// Rule 1: every set of columns that has a composite key's names behind one prefix.
+/// Rule 1: every set of columns that has a composite key's names behind one prefix; the names of
+/// the members alone, where the key is a struct that is called `Key` (`KeyCompanyNo`).
 fn composite(catalog: &Catalog, table: &Table, parent: &Table) -> Vec<Vec<String>> {
     let [first, _, ..] = parent.primary_key.as_slice() else { return Vec::new() };
     let mut found = Vec::new();
     for column in &table.columns {
-        let Some(prefix) = prefix_of(&column.name, first) else { continue };
+        let prefix = prefix_of(&column.name, first);
+        let Some(prefix) = prefix.or_else(|| prefix_of(&column.name, member_name(first))) else {
+            continue;
+        };
         if prefix.is_empty() && is_same(&table.table, &parent.table) {
             continue;
         }
-        let named = |key: &String| Some(table.column(&format!("{prefix}{key}"))?.name.clone());
+        let named = |key: &String| {
+            let whole = table.column(&format!("{prefix}{key}"));
+            let member = || table.column(&format!("{prefix}{}", member_name(key)));
+            whole.or_else(member).map(|column| column.name.clone())
+        };
         let columns: Option<Vec<String>> = parent.primary_key.iter().map(named).collect();
-        found.extend(columns.filter(|columns| fits(catalog, table, columns, parent)));
+        let is_itself = |columns: &[String]| {
+            is_same(&table.table, &parent.table) && same_names(columns, &table.primary_key)
+        };
+        found.extend(
+            columns.filter(|columns| !is_itself(columns) && fits(catalog, table, columns, parent)),
+        );
     }
     found
 }
 
+/// A member of a key struct without the struct's name: `KeyCompanyNo` is `CompanyNo`.
+pub(crate) fn member_name(name: &str) -> &str {
+    name.strip_prefix("Key").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(name)
+}
+
 /// What is before `ending`, without regard to case.
-fn prefix_of<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+pub(crate) fn prefix_of<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
     let (prefix, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     end.eq_ignore_ascii_case(ending).then_some(prefix)
+}
+
+/// The words of a table's names, taken apart once.
+struct Spelled {
+    table: Vec<String>,
+    columns: Vec<Vec<String>>,
+}
+
+impl Spelled {
+    fn of(table: &Table) -> Self {
+        Self {
+            table: words(&table.table.name),
+            columns: table.columns.iter().map(|column| words(&column.name)).collect(),
+        }
+    }
 }
 
 /// Rules 2 and 3.
 fn single(
     catalog: &Catalog,
-    table: &Table,
-    parent: &Table,
-    kinds: &[(LegacyTable, TableKind)],
+    (table, own, named): (&Table, &Spelled, &[usize]),
+    (parent, other): (&Table, &Spelled),
 ) -> Vec<Vec<String>> {
     let [_] = parent.primary_key.as_slice() else { return Vec::new() };
     let is_own_key = |column: &Column| same_names(&table.primary_key, &[column.name.clone()]);
-    let names = |column: &&Column| {
-        !is_own_key(column)
-            && (is_named_as(&column.name, &parent.table.name)
-                || (column.sql_type == SqlType::UniqueIdentifier
-                    && ends_as(&column.name, &parent.table.name)
-                    && is_only(catalog, &column.name, kinds)))
+    let columns = table.columns.iter().zip(&own.columns).zip(named);
+    let names = columns.filter(|((column, words), named)| {
+        let is_named = is_named_as(words, &other.table)
+            || (column.sql_type == SqlType::UniqueIdentifier
+                && ends_as(words, &other.table)
+                && **named == 1);
+        is_named
+            && !is_own_key(column)
             && fits(catalog, table, std::slice::from_ref(&column.name), parent)
-    };
-    table.columns.iter().filter(names).map(|column| vec![column.name.clone()]).collect()
+    });
+    names.map(|((column, _), _)| vec![column.name.clone()]).collect()
 }
 
-fn is_named_as(column: &str, table: &str) -> bool {
-    let joined = |words: &[String]| words.concat();
-    let (column, table) = (words(column), words(table));
+/// Whether a column has a table's name: its words may be joined otherwise.
+fn is_named_as(column: &[String], table: &[String]) -> bool {
     let bare = match column.split_last() {
         Some((last, rest)) if matches!(last.as_str(), "id" | "oid") && !rest.is_empty() => rest,
-        _ => column.as_slice(),
+        _ => column,
     };
-    joined(bare) == joined(&table) || joined(&column) == joined(&table)
+    is_joined(bare, table) || is_joined(column, table)
 }
 
-fn ends_as(column: &str, table: &str) -> bool {
-    let (column, table) = (words(column), words(table));
-    !column.is_empty() && table.len() > column.len() && table.ends_with(&column)
+fn is_joined(left: &[String], right: &[String]) -> bool {
+    let letters = |words: &[String]| words.iter().map(String::len).sum::<usize>();
+    letters(left) == letters(right)
+        && left.iter().flat_map(|word| word.bytes()).eq(right.iter().flat_map(|word| word.bytes()))
 }
 
-/// Whether one table only ends in this name, and none has it.
-fn is_only(catalog: &Catalog, column: &str, kinds: &[(LegacyTable, TableKind)]) -> bool {
-    let tables = catalog.tables.iter().zip(kinds).filter(|(_, (_, kind))| !kind.system);
-    let mut matching = tables.filter(|(table, _)| {
-        ends_as(column, &table.table.name) || is_named_as(column, &table.table.name)
-    });
-    matching.next().is_some() && matching.next().is_none()
+fn ends_as(column: &[String], table: &[String]) -> bool {
+    !column.is_empty() && table.len() > column.len() && table.ends_with(column)
+}
+
+/// How many tables have a column's name, or end in it.
+fn count(column: &[String], spelled: &[Spelled], kinds: &[(LegacyTable, TableKind)]) -> usize {
+    let tables = spelled.iter().zip(kinds).filter(|(_, (_, kind))| !kind.system);
+    tables
+        .filter(|(other, _)| ends_as(column, &other.table) || is_named_as(column, &other.table))
+        .count()
 }
 
 #[cfg(test)]
