@@ -41,7 +41,7 @@ impl Book {
                 continue;
             }
             let Some(subject) = survey.subject(at, Depth::Whole) else { continue };
-            let size = known.sizes.get(&table.table);
+            let size = known.size(&table.table);
             if size.is_none() {
                 book.uncounted.insert(at);
             }

@@ -193,7 +193,8 @@ fn single(
     (parent, other): (&Table, &Spelled),
 ) -> Vec<Vec<String>> {
     let [_] = parent.primary_key.as_slice() else { return Vec::new() };
-    let is_own_key = |column: &Column| same_names(&table.primary_key, &[column.name.clone()]);
+    let is_own_key =
+        |column: &Column| same_names(&table.primary_key, std::slice::from_ref(&column.name));
     let columns = table.columns.iter().zip(&own.columns).zip(named);
     let names = columns.filter(|((column, words), named)| {
         let is_named = is_named_as(words, &other.table)

@@ -15,6 +15,7 @@ use crate::{
     keys::{KEYS_MAX, Keys},
     progress::{Event, Progress},
     read::{Ending, Pace, Reader},
+    reference::is_same,
     sheet::{Open, Sheet},
     subject::Subject,
     survey::{Depth, Survey},
@@ -44,8 +45,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn rows(&self, table: &LegacyTable) -> Option<u64> {
-        self.sizes.get(table).map(|size| size.rows)
+    /// How big a table is; one view may spell its name otherwise than another.
+    pub(crate) fn size(&self, table: &LegacyTable) -> Option<TableSize> {
+        let found = self.sizes.iter().find(|(other, _)| is_same(other, table));
+        found.map(|(_, size)| *size)
     }
 }
 
@@ -163,7 +166,7 @@ impl Run<'_> {
         keys: &mut Keys,
     ) -> Result<(Sheet<'s>, Ending), Trouble> {
         let table = &subject.scan.table;
-        let rows_estimate = self.known.rows(table);
+        let rows_estimate = self.known.size(table).map(|size| size.rows);
         let mut attempts = 0;
         loop {
             attempts += 1;

@@ -20,7 +20,8 @@ fn hazard<'a>(assessment: &'a Assessment, name: &str, column: &str, code: &str) 
     let found = hazards.iter().find(|h| {
         h.code == code && (column.is_empty() || h.columns.iter().any(|name| name == column))
     });
-    found.unwrap_or_else(|| panic!("{name}.{column} has no {code}: {hazards:?}"))
+    assert!(found.is_some(), "{name}.{column} has no {code}: {hazards:?}");
+    found.expect("there is one")
 }
 
 /// Everything that is called blocking.

@@ -85,6 +85,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
     /// Read a legacy database and report what it is made of, and the hazards in it
+    ///
+    /// Tables with their XPO kinds and proposed domains come first, then every hazard with its
+    /// count, up to five keys, and what to write in the mapping file; docs/hazards.md explains
+    /// the codes. Exit codes: 0 nothing blocks a migration, 1 blocking hazards were found,
+    /// 3 failed, 64 wrong usage, 130 stopped by a signal (what was found is reported).
     Assess(AssessArgs),
     /// Positions, counts and states of all tables
     Status {
@@ -155,10 +160,6 @@ pub(crate) struct ReconcileArgs {
 }
 
 /// `ficus assess`.
-///
-/// The report goes to standard output: tables, kinds, proposed domains, then every hazard with
-/// its count, up to five keys, and what to write in the mapping file. Exit codes: 0 nothing
-/// blocks a migration, 1 blocking hazards were found, 3 failed, 64 wrong usage.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AssessArgs {
     /// Tables, as Contract or dbo.Contract; all but XPO's own when none is named
@@ -254,6 +255,9 @@ pub(crate) enum MappingCommand {
     Explain(ExplainArgs),
     /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
     Scaffold(ScaffoldArgs),
+    /// Print the language as a JSON Schema, for editors: `#:schema mapping.schema.json` at a
+    /// file's top
+    Schema,
 }
 
 /// `ficus mapping check`.

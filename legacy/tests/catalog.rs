@@ -16,6 +16,8 @@ async fn the_catalogue_is_what_the_ddl_says() {
     assert_eq!(payment.captured_columns, ["Oid", "Amount", "Note"]);
     let indexes: Vec<_> = payment.unique_indexes.iter().map(|i| i.columns.join(",")).collect();
     assert_eq!(indexes, ["Amount", "Note,Amount"]);
+    let filters: Vec<_> = payment.unique_indexes.iter().map(|i| i.filter.as_deref()).collect();
+    assert_eq!(filters, [Some("([Amount] IS NOT NULL)"), None]);
     let import = read.table(&LegacyTable::new("dbo", "Import")).unwrap();
     let [contract, line] = import.foreign_keys.as_slice() else { panic!("{import:?}") };
     assert_eq!(contract.columns, ["Company", "Number"]);

@@ -26,7 +26,7 @@ CREATE TABLE [dbo].[Rate]([Space] int NOT NULL, [Code] nvarchar(15) NOT NULL,
 CREATE TABLE [dbo].[Import]([Line] int NULL, [Company] nvarchar(4) NULL, [Number] nvarchar(20) NULL,
   [Sum] money NULL);
 CREATE UNIQUE NONCLUSTERED INDEX [iNoteAmount_Payment] ON [dbo].[Payment]([Note],[Amount]);
-CREATE UNIQUE NONCLUSTERED INDEX [iAmount_Payment] ON [dbo].[Payment]([Amount]);
+CREATE UNIQUE NONCLUSTERED INDEX [iAmount_Payment] ON [dbo].[Payment]([Amount]) WHERE ([Amount] IS NOT NULL);
 ALTER TABLE [dbo].[Import] WITH NOCHECK ADD CONSTRAINT [FK_Import_Line] FOREIGN KEY([Line]) REFERENCES [dbo].[XPObjectType]([OID]) NOT FOR REPLICATION;
 ALTER TABLE [dbo].[Import] WITH NOCHECK ADD CONSTRAINT [FK_Import_Contract] FOREIGN KEY([Company],[Number]) REFERENCES [dbo].[Contract]([CompanyNo],[ContractNo]) NOT FOR REPLICATION;
 GO

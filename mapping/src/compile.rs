@@ -18,9 +18,11 @@ mod column;
 mod cover;
 mod entity;
 mod filter;
+mod lob;
 mod lookup;
 mod null;
 mod outline;
+mod reference;
 mod sequence;
 mod table;
 #[cfg(test)]

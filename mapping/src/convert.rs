@@ -20,6 +20,7 @@ mod file;
 mod flags;
 mod lookup;
 mod number;
+mod object;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,6 +32,7 @@ pub(crate) use file::inflate;
 pub(crate) use flags::{Flags, width};
 pub(crate) use lookup::Lookup;
 pub(crate) use number::NumberRule;
+pub(crate) use object::{Content, address};
 pub(crate) use text::{TextRule, Trim};
 pub(crate) use time::{Sentinel, Sentinels, parse_day, parse_timestamp};
 
@@ -108,6 +110,8 @@ pub(crate) enum Make {
     XpoFile {
         size: usize,
     },
+    /// The address of what goes to an object store; written by the row.
+    Object(Content),
     /// The whole field.
     Const {
         field: Box<[u8]>,
@@ -144,7 +148,8 @@ impl Make {
             | Self::Enum(_)
             | Self::Lookup(_)
             | Self::Color
-            | Self::Type(_) => PgType::Text,
+            | Self::Type(_)
+            | Self::Object(_) => PgType::Text,
             Self::Flags(_) => PgType::TextArray,
             Self::Bytea | Self::XpoFile { .. } => PgType::Bytea,
             Self::Uuid | Self::Ref(_) => PgType::Uuid,
@@ -196,9 +201,11 @@ impl Make {
                 out.extend_from_slice(field);
                 Ok(Wrote::Field)
             }
-            Self::Concat(_) | Self::XpoFile { .. } | Self::Ref(_) | Self::DeletedAt => {
-                Ok(Wrote::Nothing)
-            }
+            Self::Concat(_)
+            | Self::XpoFile { .. }
+            | Self::Object(_)
+            | Self::Ref(_)
+            | Self::DeletedAt => Ok(Wrote::Nothing),
         }
     }
 }

@@ -5,57 +5,41 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `[[sequence]]`, `object_types`.
-//! A sequence: **`name`** (in Postgres), **`from`** = `"entity.column"`, one or a list of them; for texts
-//! `pattern`, one regular expression or a list, each for the whole value and with one group for the number
-//! (without: the value is the number), and `except` for values without one; `above`, `step`.
-//! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`, `archive`), `version`, `[entity.columns]`, `[entity.leave_out]`,
-//! `[[entity.unique]]` (see [`unique`]), `[entity.accept]` (`rule.what = "why"`: a warning of the
-//! check that stays, see [`crate::finding::Rule`]).
-//!
-//! | a column made `as` | is made from | and may say |
-//! | --- | --- | --- |
-//! | `bool`, `int2`, `int4`, `int8` | bit, integers; ints also from whole decimals and floats | |
-//! | `float8` | float, real, int | |
-//! | `numeric` | decimal, money, float (shortest form), integers, text | **`scale`**, `precision`, `round` = `half-even`, `half-up` |
-//! | `money` | the same | **`currency`**, **`digits`**, `round` |
-//! | `text` | text, xml, integers, uniqueidentifier | `trim` = `end`, `both`; `empty` = `null`; `nul` = `strip`; `surrogate` = `replace` |
-//! | `date` | date, datetime | `time` = `drop`; `sentinels` |
-//! | `time`, `timestamp` | time; datetime | `precision` = `truncate`; `sentinels` (timestamp) |
-//! | `timestamptz` | datetime with **`zone`**, datetimeoffset without | `gap` = `later`; `overlap` = `daylight`, `reject`; `precision`; `sentinels` |
-//! | `enum` | integers, bit, text | **`values`**, `null`, `unknown` |
-//! | `type` | `ObjectType` | `values` (without: the type's name) |
-//! | `ref` | the key columns of **`to`** | `orphans` = `null`, `allow`; `empty` = `null` |
-//! | `xpo-file` | content and length | |
-//! | `const` | nothing | **`value`** |
-//! | `uuid`, `bytea`, `color`, `seconds` | uniqueidentifier or text; binary; int; float or int | |
-//!
-//! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
+//! What may be said stands in `docs/mapping.md`, of which every example is compiled by a test,
+//! and in [`json_schema`], which is made by asking this reader.
 
 mod accept;
 mod column;
 mod compose;
 mod filter;
 mod flags;
+mod lob;
 mod lookup;
 mod options;
 mod places;
 mod read;
+mod schema;
 mod sequence;
 #[cfg(test)]
 mod tests;
 mod time;
 mod unique;
+pub(crate) mod words;
 
 use std::fmt;
 
-pub(crate) use column::{ColumnSaid, Kind};
+use options::{Asked, Level};
+
+pub(crate) use column::{ColumnSaid, Kind, RefSaid};
 pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use lob::Lob;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;
 pub use places::{Accepted, Places, Spot};
 pub(crate) use read::{EntitySaid, FileSaid, read};
+#[cfg(test)]
+pub(crate) use schema::check;
+pub use schema::json_schema;
 pub(crate) use sequence::SequenceSaid;
 pub(crate) use unique::UniqueSaid;
 
@@ -146,11 +130,19 @@ pub(crate) struct Mistakes<'a> {
     found: Vec<Mistake>,
     /// Files with syntax errors: what follows from those is not worth telling.
     broken: Vec<usize>,
+    /// What was asked of each table, when somebody wants to know: the schema.
+    heard: Option<Vec<(Level, Asked)>>,
 }
 
 impl<'a> Mistakes<'a> {
     pub(crate) fn new(files: &'a [MappingFile]) -> Self {
-        Self { files, found: Vec::new(), broken: Vec::new() }
+        Self { files, found: Vec::new(), broken: Vec::new(), heard: None }
+    }
+
+    fn hear(&mut self, level: Level, asked: Asked) {
+        if let Some(heard) = &mut self.heard {
+            heard.push((level, asked));
+        }
     }
 
     /// Notes a mistake.

@@ -30,4 +30,6 @@ mod zone;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod traps;

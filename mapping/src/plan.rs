@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     catalog::{Catalog, LegacyTable, SqlType},
+    convert::Make,
     key::{CanonicalKey, canonical},
     position::Position,
     sequence::SequencePlan,
@@ -94,6 +95,18 @@ pub enum OrphanPolicy {
     Allow,
 }
 
+/// What happens to live rows whose parent is soft-deleted when foreign keys are sealed. The parent
+/// is there, so the constraint holds either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletedParents {
+    /// They keep pointing at it.
+    Allow,
+    /// The reference is set to NULL at the seal, audited.
+    Null,
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+}
+
 /// A column that holds another entity's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -103,6 +116,8 @@ pub struct Reference {
     pub entity: EntityId,
     /// What the seal does about orphans.
     pub orphans: OrphanPolicy,
+    /// What the seal does about live rows that point at a soft-deleted one.
+    pub deleted: DeletedParents,
 }
 
 /// What happens when rows share what must be unique, as unique rules are sealed.
@@ -384,6 +399,25 @@ impl Plan {
         let named = |table: &LegacyTable| self.table(&table.schema, &table.name).is_some();
         let tables = catalog.tables.iter().map(|table| &table.table);
         tables.filter(|table| table.name != "ficus_marker" && !named(table)).cloned().collect()
+    }
+
+    /// The columns whose content goes to an object store, as `entity.column`.
+    #[must_use]
+    pub fn object_columns(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for candidate in self.tables.iter().flat_map(|table| &table.compiled.candidates) {
+            let entity = self.entities.get(usize::from(candidate.entity.0));
+            let part = entity.and_then(|entity| entity.parts.get(usize::from(candidate.part)));
+            let (Some(entity), Some(part)) = (entity, part) else { continue };
+            // The first column of a part is the id, which no field makes.
+            for (field, column) in candidate.fields.iter().zip(part.columns.iter().skip(1)) {
+                if let (Make::Object(_), Some(column)) = (&field.make, entity.columns.get(*column))
+                {
+                    names.push(format!("{}.{}", entity.name, column.name));
+                }
+            }
+        }
+        names
     }
 
     /// The domains, in the files' order.

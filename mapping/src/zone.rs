@@ -2,11 +2,15 @@
 //!
 //! `chrono-tz` answers one question at a time and slowly; a column asks a million with the
 //! same zone. So the zone's transitions are found once, when the mapping is compiled, and a
-//! wall time costs one binary search. Times outside the table are asked of `chrono-tz`.
+//! wall time costs one binary search. Earlier times are asked of `chrono-tz`.
+//!
+//! `chrono-tz` knows the transitions up to the year 2099 and none after it, as if summer time
+//! ended then. Where it goes on until the last year, it goes on for ever here, as Postgres and
+//! SQL Server have it: a later year is read as one of before that begins on the same day.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, MappedLocalTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// What a wall time that never was (the hour that summer time skips) becomes.
@@ -48,6 +52,8 @@ struct Span {
 pub(crate) struct Zone {
     zone: Tz,
     spans: Vec<Span>,
+    /// Whether transitions come every year for ever.
+    recurs: bool,
 }
 
 const DAY: i64 = 86_400;
@@ -55,6 +61,10 @@ const DAY: i64 = 86_400;
 const TABLE_BEGIN: i64 = -3_786_825_600;
 /// 2150-01-01.
 const TABLE_END: i64 = 5_680_281_600;
+/// 2098-01-01 and 2099-01-01: the last year of which all is known.
+const LAST_YEAR: std::ops::Range<i64> = 4_039_372_800..4_070_908_800;
+/// In 28 years without a century's exception every kind of year occurs.
+const KNOWN_YEARS: std::ops::RangeInclusive<i32> = 2071..=2098;
 
 /// Tables made so far: a zone is asked for by many columns, and always has the same table.
 static TABLES: Mutex<Vec<(Tz, Arc<Zone>)>> = Mutex::new(Vec::new());
@@ -89,7 +99,8 @@ impl Zone {
             }
             day += DAY;
         }
-        Self { zone, spans }
+        let recurs = spans.iter().any(|span| LAST_YEAR.contains(&span.begin));
+        Self { zone, spans, recurs }
     }
 
     /// Its name, such as `Asia/Ulaanbaatar`.
@@ -99,6 +110,10 @@ impl Zone {
 
     /// The UTC second of a wall time given in seconds since 1970-01-01 00:00 on the wall.
     pub(crate) fn instant(&self, wall: i64, gap: Gap, overlap: Overlap) -> Result<i64, NoInstant> {
+        if self.recurs && wall >= LAST_YEAR.end {
+            let known = in_a_known_year(wall).ok_or(NoInstant::Gap)?;
+            return Ok(self.instant(known, gap, overlap)? + (wall - known));
+        }
         if !(TABLE_BEGIN + DAY..TABLE_END - DAY).contains(&wall) {
             return self.ask(wall, gap, overlap);
         }
@@ -144,6 +159,23 @@ impl Zone {
             },
         }
     }
+}
+
+/// The same second of the same day in a year that begins on the same weekday and is a leap year
+/// too or not: rules of summer time can't tell the two years apart.
+fn in_a_known_year(wall: i64) -> Option<i64> {
+    let begin = |year: i32| {
+        NaiveDate::from_ymd_opt(year, 1, 1)
+            .map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
+    };
+    let year = DateTime::<Utc>::from_timestamp(wall, 0)?.year();
+    let is = begin(year)?;
+    let alike = |known: &DateTime<Utc>| {
+        known.weekday() == is.weekday()
+            && known.date_naive().leap_year() == is.date_naive().leap_year()
+    };
+    let known = KNOWN_YEARS.filter_map(begin).find(alike)?;
+    Some(known.timestamp() + (wall - is.timestamp()))
 }
 
 fn offset(zone: Tz, second: i64) -> i64 {
@@ -202,9 +234,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn summer_time_goes_on_for_ever_where_it_is_kept() {
+        let berlin = Zone::shared(chrono_tz::Europe::Berlin);
+        let at = |text| berlin.instant(wall(text), Gap::Reject, Overlap::Reject);
+        for (text, expect) in [
+            ("2098-07-01T12:00:00", Ok("2098-07-01T10:00:00")),
+            ("2099-07-01T12:00:00", Ok("2099-07-01T10:00:00")),
+            ("2100-01-01T00:00:00", Ok("2099-12-31T23:00:00")),
+            ("2100-07-01T12:00:00", Ok("2100-07-01T10:00:00")),
+            // The last Sundays of March and October.
+            ("2100-03-28T02:30:00", Err(NoInstant::Gap)),
+            ("2100-10-31T02:30:00", Err(NoInstant::Overlap)),
+            ("9999-03-28T02:30:00", Err(NoInstant::Gap)),
+            ("9999-12-31T23:59:59", Ok("9999-12-31T22:59:59")),
+        ] {
+            assert_eq!(at(text), expect.map(wall), "{text}");
+        }
+        for zone in [chrono_tz::Asia::Ulaanbaatar, chrono_tz::Africa::Casablanca, chrono_tz::UTC] {
+            assert!(!Zone::shared(zone).recurs, "{zone} has a list and no rule, or nothing");
+        }
+    }
+
     proptest! {
         #[test]
-        fn the_table_agrees_with_the_library(second in -4_000_000_000_i64..6_000_000_000, which in 0_usize..4) {
+        fn the_table_agrees_with_the_library(second in -4_000_000_000_i64..LAST_YEAR.end, which in 0_usize..4) {
             let zones = [
                 chrono_tz::Asia::Ulaanbaatar,
                 chrono_tz::Europe::Berlin,

@@ -172,7 +172,7 @@ async fn read_some(
     }
     let doing = format!("reading rows of {} again", plan.table);
     let read = link.reader().await?.read_keys(plan, &keys).await.map_err(Error::legacy(doing))?;
-    let mut batches = Batches::default();
+    let mut batches = Batches::addresses_only();
     if let Some(batch) = rows.batch.take() {
         *batches.part(subject.entity, subject.part) = batch;
     }

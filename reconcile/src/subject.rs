@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::{
     key::CanonicalKey,
-    plan::{Compare, EntityId, EntityPlan, Plan, SoftDelete, TableId, TablePlan, TargetColumn},
+    plan::{
+        Compare, EntityId, EntityPlan, Plan, SoftDelete, TableId, TablePlan, TableRole,
+        TargetColumn,
+    },
     row::RowKind,
 };
 
@@ -211,8 +214,23 @@ pub(crate) fn not_compared(plan: &Plan, entity: &EntityPlan) -> Vec<LeftOut> {
             let column = format!("{}.{}", table.table, left_out.column);
             all.push(LeftOut { column, reason: left_out.reason.clone() });
         }
+        for filter in table.row_filters().iter().filter(|one| one.entity == entity.name) {
+            let column = format!("other rows of {}", table.table);
+            all.push(LeftOut { column, reason: format!("it takes those where {filter}") });
+        }
     }
     all
+}
+
+/// The legacy tables that do not move, and why.
+pub(crate) fn tables_left_out(plan: &Plan) -> Vec<LeftOut> {
+    let reason = |table: &TablePlan| match &table.role {
+        TableRole::Ignored { reason } => {
+            Some(LeftOut { column: table.table.to_string(), reason: reason.clone() })
+        }
+        TableRole::Entities(_) | TableRole::ObjectTypes => None,
+    };
+    plan.tables.iter().filter_map(reason).collect()
 }
 
 /// A table of the plan.

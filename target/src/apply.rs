@@ -1,6 +1,6 @@
 //! The one way in: a batch is one transaction.
 //!
-//! In the order of the code: ids (their own short transaction) → `begin` with locks → the state
+//! In the order of the code: ids (their own short transaction) → objects → `begin` with locks → the state
 //! of the domains → the rows of each entity (fold, stage, write) → quarantine → dictionaries and
 //! fences → counts → checkpoint → `commit`. A process may die at any point between: before the
 //! commit nothing has happened, after it everything has, and the checkpoint says which.
@@ -12,7 +12,7 @@ use std::{
 };
 
 use mapping::{
-    plan::{EntityId, EntityPlan, TableId},
+    plan::{EntityId, EntityPlan, FILTER_RULE, TableId},
     position::Position,
     row::RowKind,
 };
@@ -107,6 +107,9 @@ impl Target {
             Some(ahead) => ahead,
             None => self.resolve(work).await?,
         };
+        // Before the transaction that refers to them, and outside of it: no lock waits for a store.
+        self.put_objects(&mut work.objects).await?;
+        hook::point("apply.after_objects");
         for entity in work.demands.keys() {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }
@@ -158,6 +161,10 @@ impl Target {
             refused.extend(rows.write(changes).await?);
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
+        for (table, rows) in &work.outside {
+            let account = session.tally.main(*table, &self.table_name(*table)?, origin);
+            session.tally.ignore(account, FILTER_RULE, *rows);
+        }
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;

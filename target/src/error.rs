@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+mod store;
+
+pub use store::StoreCause;
+
 /// A failure on the Postgres side.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +23,15 @@ pub enum Error {
         /// The cause.
         #[source]
         source: Cause,
+    },
+    /// The object store does not take or give an object.
+    #[error("{doing}")]
+    Objects {
+        /// What was being done, with the object's address.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: StoreCause,
     },
     /// The settings can't be used.
     #[error("the setting {setting} is not usable: {why}")]
@@ -139,6 +152,7 @@ impl Error {
         match self {
             Self::Fenced { .. } => Disposition::Reclaim,
             Self::Postgres { source, .. } | Self::Migrate { source } => source.disposition(),
+            Self::Objects { source, .. } => source.disposition(),
             Self::Settings { .. }
             | Self::Schema { .. }
             | Self::Flood { .. }
@@ -158,6 +172,7 @@ impl Error {
                 "nothing to do: the other process goes on from what is committed"
             }
             Self::Postgres { source, .. } => source.hint(),
+            Self::Objects { source, .. } => source.hint(),
             Self::Migrate { source } => match source.sqlstate.as_deref() {
                 Some("42501") => {
                     "run `ficus migrate` with a login that may create roles, or have an \
@@ -187,6 +202,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn objects(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
+        move |source| Self::Objects { doing: doing.into(), source: source.into() }
+    }
+
     pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Postgres { doing: doing.into(), source: source.into() }
     }
@@ -197,6 +216,7 @@ impl Error {
         match self {
             Self::Postgres { source, .. } | Self::Migrate { source } => source.sqlstate.as_deref(),
             Self::Fenced { .. }
+            | Self::Objects { .. }
             | Self::Settings { .. }
             | Self::Schema { .. }
             | Self::Flood { .. }

@@ -15,10 +15,17 @@
 
 use std::collections::BTreeMap;
 
-use mapping::plan::EntityId;
+use mapping::{
+    plan::{EntityId, SoftDelete},
+    row::{RowBatch, RowKind},
+};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::{Error, Target, batch::Checkpoint, writer::LOCK_SPACE};
+use crate::{
+    Error, Target,
+    batch::{Checkpoint, QuarantineEntry},
+    writer::LOCK_SPACE,
+};
 
 const LANES: i32 = 16;
 
@@ -43,6 +50,42 @@ pub(crate) struct Demand {
     pub(crate) acts_on_absence: bool,
     /// The entity has several parts.
     pub(crate) composed: bool,
+}
+
+impl Target {
+    /// How the batch meets each entity that it touches.
+    pub(crate) fn demands(
+        &self,
+        parts: &[RowBatch],
+        quarantine: &[QuarantineEntry],
+    ) -> Result<BTreeMap<EntityId, Demand>, Error> {
+        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
+        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
+            let demand = demands.entry(part.entity).or_default();
+            let plan = self.entity(part.entity)?;
+            demand.composed = plan.parts.len() > 1;
+            let archives = plan.soft_delete == SoftDelete::Archive;
+            demand.acts_on_absence |= part.rows.iter().any(|row| {
+                row.kind == RowKind::Delete
+                    || row.unchanged != 0
+                    || (archives && row.kind == RowKind::SoftDelete)
+            });
+        }
+        for entry in quarantine {
+            let fed = self.entities_fed(entry.table);
+            // Without an entity it may be of any that its table feeds: none may move meanwhile.
+            let entities = match entry.entity {
+                Some(entity) => vec![entity],
+                None => fed.into_iter().map(|(entity, _)| entity).collect(),
+            };
+            for entity in entities {
+                let demand = demands.entry(entity).or_default();
+                demand.composed = self.entity(entity)?.parts.len() > 1;
+                demand.acts_on_absence = true;
+            }
+        }
+        Ok(demands)
+    }
 }
 
 /// Begins the transaction with the locks, in one round trip.

@@ -50,6 +50,7 @@ impl Target {
     pub(crate) async fn resolve(&self, work: &mut Work) -> Result<Ahead, Error> {
         let mut writer = self.writers.take(self.pool()).await?;
         self.keys.meet(&writer.server);
+        self.take_out(&mut writer.connection, work).await?;
         let Work { parts, keyed, .. } = work;
         let resolved = self.resolve_or_mint(&mut writer.connection, parts, keyed).await?;
         Ok((writer, resolved))

@@ -6,7 +6,7 @@ use mapping::plan::{EntityId, Part, PgType, Plan, SoftDelete, TableId};
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
 use crate::{
-    Error,
+    Error, ObjectStore,
     archive::ArchiveStatements,
     keys::Keys,
     sequence::{self, Known},
@@ -24,6 +24,7 @@ pub struct Target {
     pub(crate) keys: Keys,
     pub(crate) writers: Writers,
     pub(crate) numbers: Known,
+    pub(crate) objects: Option<ObjectStore>,
 }
 
 /// What Postgres and the engine know of an entity beside the plan.
@@ -67,7 +68,7 @@ impl Target {
         let sequences = sequence::register(&mut connection, &plan).await?;
         drop(connection);
         let (keys, writers, numbers) = <(Keys, Writers, Known)>::default();
-        Ok(Self { pool, plan, entities, sequences, keys, writers, numbers })
+        Ok(Self { pool, plan, entities, sequences, keys, writers, numbers, objects: None })
     }
 
     /// The plan.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use mapping::{
     key::CanonicalKey,
-    plan::{EntityId, SoftDelete, TableId, TableRole},
+    plan::{EntityId, TableId, TableRole},
     row::RowKind,
     sequence::Numbers,
 };
@@ -19,9 +20,13 @@ pub(crate) struct Work {
     pub(crate) tag: Uuid,
     pub(crate) parts: Vec<mapping::row::RowBatch>,
     pub(crate) numbers: Numbers,
+    /// Those that are not put yet, by address.
+    pub(crate) objects: BTreeMap<String, Bytes>,
     pub(crate) demands: BTreeMap<EntityId, Demand>,
     /// Rows that are not the first of their source row.
     pub(crate) seconds: HashSet<(usize, usize)>,
+    /// Rows outside their entity's filter that were taken out, by table.
+    pub(crate) outside: BTreeMap<TableId, usize>,
     /// Keys of quarantined rows, and which entry has which.
     pub(crate) keyed: Vec<(EntityId, CanonicalKey)>,
     pub(crate) keyed_by_entry: Vec<Option<usize>>,
@@ -30,43 +35,33 @@ pub(crate) struct Work {
 impl Target {
     pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
         let numbers = std::mem::take(&mut batch.rows.numbers);
-        let parts = std::mem::take(&mut batch.rows).into_inner();
-        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
-        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
-            let demand = demands.entry(part.entity).or_default();
-            let plan = self.entity(part.entity)?;
-            demand.composed = plan.parts.len() > 1;
-            let archives = plan.soft_delete == SoftDelete::Archive;
-            demand.acts_on_absence |= part.rows.iter().any(|row| {
-                row.kind == RowKind::Delete
-                    || row.unchanged != 0
-                    || (archives && row.kind == RowKind::SoftDelete)
-            });
-        }
+        let mut parts = std::mem::take(&mut batch.rows).into_inner();
+        let objects = self.take_objects(&mut parts)?;
+        let demands = self.demands(&parts, &batch.quarantine)?;
         let mut keyed = Vec::new();
         let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
         for entry in &batch.quarantine {
-            let Some(entity) = entry.entity else {
-                // It may be of any entity that its table feeds: none of them may move meanwhile.
-                for (entity, _) in self.entities_fed(entry.table) {
-                    let demand = demands.entry(entity).or_default();
-                    demand.composed = self.entity(entity)?.parts.len() > 1;
-                    demand.acts_on_absence = true;
-                }
-                keyed_by_entry.push(None);
-                continue;
-            };
-            let demand = demands.entry(entity).or_default();
-            demand.composed = self.entity(entity)?.parts.len() > 1;
-            demand.acts_on_absence = true;
-            keyed_by_entry.push(entry.key.as_ref().map(|key| {
+            let key = entry.entity.zip(entry.key.as_ref());
+            keyed_by_entry.push(key.map(|(entity, key)| {
                 keyed.push((entity, key.clone()));
                 keyed.len() - 1
             }));
         }
         let seconds = self.second_rows(&parts);
         let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
-        Ok(Work { batch, tag, parts, numbers, demands, seconds, keyed, keyed_by_entry })
+        let outside = BTreeMap::new();
+        Ok(Work {
+            batch,
+            tag,
+            parts,
+            numbers,
+            objects,
+            demands,
+            seconds,
+            outside,
+            keyed,
+            keyed_by_entry,
+        })
     }
 
     /// A source row that became rows of several entities (a delete without a known type) is

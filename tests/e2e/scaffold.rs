@@ -75,6 +75,7 @@ fn an_assessment_is_enough_to_draft_from() {
         catalog: spacehub::catalog().expect("the fixture"),
         cdc: assess::assessment::CdcState { enabled: false, max_lsn: None },
         tables: Vec::new(),
+        reading: assess::assessment::Reading::default(),
     };
     let saved = serde_json::to_string(&assessed).expect("JSON");
     std::fs::write(folder.path().join("assessed.json"), saved).expect("a file");

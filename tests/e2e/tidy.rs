@@ -23,6 +23,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("clap", &["ficus"]),
     ("sqlx", &["target", "api"]),
+    ("object_store", &["target"]),
 ];
 
 /// Rooms that a crate may not see because it must stay pure.

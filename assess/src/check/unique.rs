@@ -32,6 +32,8 @@ pub(super) struct Unique<'a> {
     /// Whether `GCRecord` is one: then rows are unique among the live ones.
     live_only: bool,
     seen: Option<HashSet<u64>>,
+    /// Whether there were more rows than are remembered.
+    too_many: bool,
     clashes: Tally,
     nulls: u64,
 }
@@ -58,6 +60,7 @@ impl<'a> Unique<'a> {
             columns: columns.filter(|columns| !columns.is_empty())?,
             live_only: index.columns.iter().any(|name| is_soft_delete(&name)),
             seen: index.filter.is_none().then(HashSet::new),
+            too_many: false,
             clashes: Tally::default(),
             nulls: 0,
         })
@@ -104,6 +107,7 @@ impl Check for Unique<'_> {
             self.clashes.add(row);
         }
         if seen.len() > ROWS_MAX {
+            self.too_many = true;
             self.seen = None;
         }
     }
@@ -152,6 +156,11 @@ impl Unique<'_> {
         };
         if columns().any(is_folded) {
             rules.push("SQL Server calls texts equal that differ in case".to_owned());
+        }
+        if self.too_many {
+            rules.push(format!(
+                "whether its rows stay unique was not checked, there are more than {ROWS_MAX}"
+            ));
         }
         rules.join("; ")
     }

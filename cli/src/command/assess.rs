@@ -11,7 +11,7 @@ use assess::{
     assessment::{Assessment, Severity},
     report,
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use mapping::probe::WallClock;
 
 use crate::{
@@ -30,6 +30,11 @@ pub(crate) async fn run(args: &AssessArgs, settings: &Settings) -> anyhow::Resul
         rows_per_second: args.rows_per_second,
         clock: args.zone.as_deref().map(clock).transpose()?,
     };
+    for (flag, file) in [("--html", &args.html), ("--save-catalog", &args.save_catalog)] {
+        if file.as_ref().is_some_and(|file| is_standard_output(file)) {
+            return Err(usage(format!("{flag} needs a file; only --json goes to standard output")));
+        }
+    }
     let json = args.json.as_ref().filter(|file| !is_standard_output(file));
     // Before hours of reading, not after.
     for file in [json, args.html.as_ref(), args.save_catalog.as_ref()].into_iter().flatten() {
@@ -142,18 +147,22 @@ impl Line {
     fn start(&self, table: &str, rows_estimate: Option<u64>, shown: &Shown) {
         let Some(bar) = &self.bar else { return };
         let template = match rows_estimate {
-            Some(_) => {
-                "  {prefix} {bar:24} {human_pos:>10} of about {human_len} rows {per_sec:>14}"
-            }
-            None => "  {prefix} {spinner} {human_pos:>10} rows {per_sec:>14}",
+            Some(_) => "  {prefix} {bar:24} {human_pos:>10} of about {human_len} rows {rate:>14}",
+            None => "  {prefix} {spinner} {human_pos:>10} rows {rate:>14}",
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        bar.reset();
         bar.set_length(rows_estimate.unwrap_or(0));
         bar.set_prefix(format!("{:>3} of {} {table}", shown.done + 1, shown.tables));
-        bar.reset();
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.with_key("rate", rate));
+        }
     }
+}
+
+/// Rows a second, without the fraction that indicatif would show.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A bar that can't be drawn is no reason to stop.
+    let _written = write!(out, "{:.0} rows/s", state.per_sec()).is_ok();
 }
 
 impl Progress for Line {

@@ -16,7 +16,7 @@ use crate::{
 /// Follows the stream until a signal, or until it has passed an LSN.
 pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
+    let target = parts::writing_target(settings, &plan).await?;
     let mut consumer = self::settings(settings)?;
     if let Some(text) = &args.until {
         consumer.until = Some(Lsn::parse(text).map_err(|error| usage(error.to_string()))?);

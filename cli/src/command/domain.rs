@@ -1,9 +1,10 @@
 //! `ficus domain`.
 
-use mapping::plan::{DuplicatePolicy, OrphanPolicy, Plan};
+use mapping::plan::{DeletedParents, DuplicatePolicy, OrphanPolicy, Plan};
 use target::{
     Error, Pool, Role, Target,
     domain::{Decision, Gate, State, Terms},
+    seal::ForeignKey,
 };
 
 use crate::{
@@ -138,6 +139,9 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
             OrphanPolicy::Null | OrphanPolicy::Refuse => format!("sealed: {name}"),
         };
         text.push_str(&format!("  {line}\n"));
+        if key.deleted > 0 {
+            text.push_str(&format!("  {}\n", of_deleted(key)));
+        }
     }
     for index in &cut_over.unique_indexes {
         let (name, duplicates) = (&index.name, index.duplicates);
@@ -158,6 +162,19 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
     }
     text.push_str(&format!("  {domain} is handed over"));
     text
+}
+
+/// What became of live rows that point at soft-deleted ones.
+fn of_deleted(key: &ForeignKey) -> String {
+    let (name, rows) = (&key.name, key.deleted);
+    match key.deleted_policy {
+        DeletedParents::Null => {
+            format!("{name}: {rows} rows of deleted parents set to NULL, listed in ficus.audit")
+        }
+        DeletedParents::Refuse | DeletedParents::Allow => {
+            format!("{name}: {rows} rows of deleted parents, waived")
+        }
+    }
 }
 
 fn gate_table(gates: &[Gate]) -> String {
@@ -195,7 +212,8 @@ fn remedy(gate: &str, domain: &str) -> String {
         ),
         "seal" => format!(
             "correct the orphans and duplicates, or accept a constraint that stays open: \
-             `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'`"
+             `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'` (live rows of \
+             deleted parents: TABLE.COLUMN:deleted)"
         ),
         _ => format!("accept it: `{waive} --reason …`"),
     }

@@ -137,6 +137,12 @@ pub(crate) const KEYS: &[Key] = &[
         "login of the API (ficus_api): neither owner nor BYPASSRLS",
     ),
     key("target.reader_url", Kind::Url, None, "login of reports (ficus_reader)"),
+    key(
+        "objects.url",
+        Kind::Url,
+        None,
+        "where lob = \"object-store\" puts its content: file:///srv/objects (a folder that is there)",
+    ),
     key("product.mappings", Kind::Text, Some("spacehub/mappings"), "folder of mapping files"),
     key(
         "product.migrations",

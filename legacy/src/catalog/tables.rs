@@ -1,7 +1,8 @@
 //! Tables from the lists that the server gives.
 //!
 //! The lists name tables and columns; an entry of a table that the list of columns does not
-//! have (another login's, or one of schema `cdc`) is passed over.
+//! have (another login's, or one of schema `cdc`) is passed over. One view may spell a table
+//! otherwise than another, so names are compared without regard to case.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,12 @@ pub(super) struct Lists {
     pub(super) captured_columns: Vec<Answer>,
 }
 
-type Tables = BTreeMap<LegacyTable, Table>;
+/// By the names in lower case.
+type Tables = BTreeMap<(String, String), Table>;
+
+fn place(table: &LegacyTable) -> (String, String) {
+    (table.schema.to_lowercase(), table.name.to_lowercase())
+}
 
 impl Lists {
     /// Tables, sorted by name; `None` when a list has another shape.
@@ -33,11 +39,11 @@ impl Lists {
             }
             let column = RawColumn::read(&mut row)?.refine();
             let empty = Table::new(table.clone(), Vec::new(), Vec::new());
-            tables.entry(table).or_insert(empty).columns.push(column);
+            tables.entry(place(&table)).or_insert(empty).columns.push(column);
         }
         for mut row in self.keys {
             let (table, column) = (name(&mut row)?, row.text()?);
-            if let Some(table) = tables.get_mut(&table) {
+            if let Some(table) = tables.get_mut(&place(&table)) {
                 table.primary_key.push(column);
             }
         }
@@ -49,15 +55,18 @@ impl Lists {
         }
         for mut row in self.instances {
             let (table, instance) = (name(&mut row)?, row.text()?);
-            if let Some(table) = tables.get_mut(&table) {
+            if let Some(table) = tables.get_mut(&place(&table)) {
                 // In order of their start: the newest stays.
                 table.capture_instance = Some(instance);
             }
         }
         for mut row in self.captured_columns {
             let (table, instance, column) = (name(&mut row)?, row.text()?, row.text()?);
-            if let Some(table) = tables.get_mut(&table)
-                && table.capture_instance.as_ref() == Some(&instance)
+            if let Some(table) = tables.get_mut(&place(&table))
+                && table
+                    .capture_instance
+                    .as_ref()
+                    .is_some_and(|i| i.eq_ignore_ascii_case(&instance))
             {
                 table.captured_columns.push(column);
             }
@@ -67,7 +76,9 @@ impl Lists {
             table.unique_indexes.sort_by(|a, b| a.name.cmp(&b.name));
             table.foreign_keys.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        Some(tables.into_values().collect())
+        let mut tables: Vec<Table> = tables.into_values().collect();
+        tables.sort_by(|a, b| a.table.cmp(&b.table));
+        Some(tables)
     }
 }
 
@@ -80,7 +91,7 @@ fn add_unique_index(tables: &mut Tables, mut row: Answer) -> Option<()> {
     let (table, index) = (name(&mut row)?, row.text()?);
     let filter = row.text();
     let column = row.text()?;
-    let Some(table) = tables.get_mut(&table) else { return Some(()) };
+    let Some(table) = tables.get_mut(&place(&table)) else { return Some(()) };
     match table.unique_indexes.last_mut().filter(|last| last.name == index) {
         Some(last) => last.columns.push(column),
         None => {
@@ -94,7 +105,7 @@ fn add_unique_index(tables: &mut Tables, mut row: Answer) -> Option<()> {
 fn add_foreign_key(tables: &mut Tables, mut row: Answer) -> Option<()> {
     let (table, key, column) = (name(&mut row)?, row.text()?, row.text()?);
     let (references, referenced) = (name(&mut row)?, row.text()?);
-    let Some(table) = tables.get_mut(&table) else { return Some(()) };
+    let Some(table) = tables.get_mut(&place(&table)) else { return Some(()) };
     match table.foreign_keys.last_mut().filter(|last| last.name == key) {
         Some(last) => {
             last.columns.push(column);

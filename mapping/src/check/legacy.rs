@@ -7,7 +7,7 @@ use crate::{
     catalog::{Catalog, Table, UniqueIndex},
     convert::Make,
     finding::{Finding, Rule, Subject},
-    plan::{EntityId, EntityPlan, OnNull, Plan, TablePlan, TableRole},
+    plan::{DuplicatePolicy, EntityId, EntityPlan, OnNull, Plan, TablePlan, TableRole},
 };
 
 /// Whether the target keeps these columns of an entity unique.
@@ -105,7 +105,11 @@ fn unique_index(
         }
     }
     let whole = meant.iter().all(|name| covered.iter().any(|c| c.eq_ignore_ascii_case(name)));
-    if whole && !columns.is_empty() && kept(entity, &columns) {
+    let sealed = entity.unique.iter().any(|rule| {
+        rule.duplicates == DuplicatePolicy::Refuse
+            && rule.columns.iter().map(String::as_str).collect::<BTreeSet<_>>() == columns
+    });
+    if whole && !columns.is_empty() && (sealed || kept(entity, &columns)) {
         return None;
     }
     Some(unkept(entity, known, index, whole.then_some(&columns)))
@@ -125,15 +129,16 @@ fn unkept(
     );
     let help = match columns {
         Some(columns) => {
-            let list = columns.iter().copied().collect::<Vec<_>>().join(", ");
+            let list: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
             // Without the mark in the index, deleted rows hold their values too.
             let marked = index.columns.iter().any(|name| name.eq_ignore_ascii_case(GC_RECORD));
-            let live = marked && entity.deleted_at.is_some();
-            let live = if live { " where deleted_at is null" } else { "" };
+            let all = entity.deleted_at.is_some() && !marked;
+            let among = if all { ", among = \"all\"" } else { "" };
             format!(
-                "at the cutover: create unique index on {}.{} ({list}) nulls not distinct{live}; \
-                 or [entity.accept] unique-unkept.{} = \"why not\"",
-                entity.target_schema, entity.target_table, index.name
+                "write [[entity.unique]] columns = [{}]{among}; or [entity.accept] \
+                 unique-unkept.{} = \"why not\"",
+                list.join(", "),
+                index.name
             )
         }
         None => format!(

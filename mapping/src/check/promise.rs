@@ -3,9 +3,9 @@
 use super::{fields, sources};
 use crate::{
     catalog::Catalog,
-    convert::{Make, Sentinel, Sentinels},
+    convert::{Content, Make, Sentinel, Sentinels},
     key::KeyKind,
-    plan::{EntityPlan, Field, OnNull, OrphanPolicy, PgType, Plan},
+    plan::{DeletedParents, EntityPlan, Field, OnNull, OrphanPolicy, PgType, Plan, Reference},
 };
 
 /// What a target column has to bear.
@@ -32,16 +32,22 @@ impl Plan {
         let nullable = sources(table, field).into_iter().find(|name| {
             known.and_then(|known| known.column(name)).is_none_or(|column| column.nullable)
         });
-        let orphans = entity.columns.get(column).is_some_and(|target| {
-            let mut references = entity.references.iter();
-            references.any(|r| r.column == target.name && r.orphans == OrphanPolicy::Null)
-        });
-        Some(Promise { null: null(field, nullable, orphans), texts: texts(field) })
+        let target = entity.columns.get(column);
+        let mut references = entity.references.iter();
+        let reference = target.and_then(|target| references.find(|r| r.column == target.name));
+        Some(Promise { null: null(field, nullable, reference), texts: texts(field) })
     }
 }
 
-fn null(field: &Field, nullable: Option<&str>, orphans: bool) -> Option<String> {
-    let sealed = || orphans.then(|| "orphans = \"null\" clears it at the cutover".to_owned());
+fn null(field: &Field, nullable: Option<&str>, reference: Option<&Reference>) -> Option<String> {
+    let sealed = || {
+        let option = match reference? {
+            Reference { orphans: OrphanPolicy::Null, .. } => "orphans",
+            Reference { deleted: DeletedParents::Null, .. } => "deleted",
+            _ => return None,
+        };
+        Some(format!("{option} = \"null\" clears it at the cutover"))
+    };
     match &field.null {
         OnNull::Field(_) | OnNull::Reject => sealed(),
         OnNull::RejectLive => Some("a soft-deleted row has lost its references".to_owned()),
@@ -64,6 +70,8 @@ fn converted_to_null(make: &Make) -> Option<&'static str> {
         Make::Split(rule) if rule.absent_is_null => Some("absent = \"null\""),
         Make::Split(rule) => rule.clean.empty_is_null.then_some("empty = \"null\""),
         Make::Concat(_) => Some("blank parts give NULL"),
+        Make::Object(Content::Text(rule)) => rule.empty_is_null.then_some("empty = \"null\""),
+        Make::Object(Content::Bytes | Content::XpoFile { .. }) => None,
         Make::Date { sentinels: s, .. }
         | Make::Timestamp { sentinels: s, .. }
         | Make::Timestamptz { sentinels: s, .. } => sentinels(s),
@@ -123,6 +131,7 @@ fn texts(field: &Field) -> Option<Vec<String>> {
         | Make::Concat(_)
         | Make::Split(_)
         | Make::Flags(_)
+        | Make::Object(_)
         | Make::Bytea
         | Make::Uuid
         | Make::Date { .. }

@@ -3,8 +3,9 @@
 use super::{
     Outline, TableBook,
     cover::{self, Cell},
-    lookup,
+    lob, lookup,
     null::on_null,
+    reference,
     table::PASSWORD,
     types,
 };
@@ -12,9 +13,8 @@ use crate::{
     catalog::{Column, SqlType},
     convert::{Concat, Flags, Make, RefRule, width},
     encode,
-    file::{ColumnSaid, Kind, Literal, LookedUp, Mistakes, Said, closest},
-    key::{KeyKind, KeyPart},
-    plan::{Compare, EntityId, Field, OrphanPolicy, PgType, TargetColumn},
+    file::{ColumnSaid, Kind, Literal, LookedUp, Mistakes, Said},
+    plan::{Compare, Field, PgType, Reference, TargetColumn},
 };
 
 /// A column made.
@@ -23,15 +23,15 @@ pub(super) struct Made {
     pub(super) cells: Vec<Cell>,
     pub(super) target: TargetColumn,
     pub(super) field: Field,
-    pub(super) reference: Option<(EntityId, OrphanPolicy)>,
+    pub(super) reference: Option<Reference>,
 }
 
 /// A legacy column that a line names.
-struct Source<'c> {
-    said: Said<String>,
-    column: &'c Column,
+pub(super) struct Source<'c> {
+    pub(super) said: Said<String>,
+    pub(super) column: &'c Column,
     /// Its place in the rows that are read.
-    place: usize,
+    pub(super) place: usize,
 }
 
 pub(super) fn make(
@@ -66,12 +66,13 @@ pub(super) fn make(
         Kind::Lookup(looked_up) => looked_up_in(said, looked_up, &sources, book, m)?,
         Kind::XpoFile => xpo_file(said, &sources, m)?,
         Kind::Const(value) => constant(said, value, &sources, m)?,
-        Kind::Ref { to, orphans, empty_is_null } => {
-            let rule = reference_rule(said, to, &sources, outlines, book, m)?;
-            reference = Some((rule.entity, *orphans));
-            Make::Ref(RefRule { empty_is_null: *empty_is_null, ..rule })
+        Kind::Ref(to) => {
+            let rule = reference::rule(said, &to.to, &sources, outlines, book, m)?;
+            reference = reference::policies(said, to, rule.entity, outlines, m);
+            Make::Ref(RefRule { empty_is_null: to.empty_is_null, ..rule })
         }
     };
+    let make = lob::place(make, said, m);
     let field = Field {
         null: on_null(said, &make, outline, m),
         source: sources.first().map(|source| source.place),
@@ -119,7 +120,7 @@ fn check_sources(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>
     let wanted = match &said.kind {
         Kind::Const(_) => 0,
         Kind::XpoFile => 2,
-        Kind::Ref { .. } => sources.len().max(1),
+        Kind::Ref(_) => sources.len().max(1),
         Kind::Concat(_) => sources.len().max(2),
         Kind::Make(_) | Kind::Lookup(_) => 1,
     };
@@ -300,51 +301,4 @@ fn constant(
         }
     };
     Some(Make::Const { field: field.into(), pg_type })
-}
-
-fn reference_rule(
-    said: &ColumnSaid,
-    to: &Said<String>,
-    sources: &[Source<'_>],
-    outlines: &[Outline<'_>],
-    book: &TableBook<'_>,
-    m: &mut Mistakes<'_>,
-) -> Option<RefRule> {
-    let Some(target) = outlines.iter().find(|outline| outline.said.name.value == to.value) else {
-        let names = outlines.iter().map(|outline| outline.said.name.value.as_str());
-        let help = closest(&to.value, names).map_or_else(
-            || "name an entity of these files".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
-        m.add(to.at, format!("there is no entity `{to}`"), help);
-        return None;
-    };
-    if target.key.is_empty() {
-        // Its own mistake has been told.
-        return None;
-    }
-    if target.key.len() != sources.len() {
-        let message = format!(
-            "the key of `{to}` has {} columns, and `{}` names {}",
-            target.key.len(),
-            said.name,
-            sources.len()
-        );
-        m.add(to.at, message, "name the referring columns in the order of that key");
-        return None;
-    }
-    let mut parts = Vec::new();
-    for (source, kind) in sources.iter().zip(&target.key) {
-        let collation = source.column.collation.as_deref().unwrap_or(&book.catalog.collation);
-        let from = KeyKind::of(&source.column.sql_type, collation);
-        if from.is_none_or(|from| !kind.accepts(from)) {
-            let message = format!(
-                "`{}` is {}, and the key of `{to}` has another type there",
-                source.said, source.column.sql_type
-            );
-            m.add(source.said.at, message, "name the referring columns in the order of that key");
-        }
-        parts.push(KeyPart { source: source.place, kind: *kind });
-    }
-    Some(RefRule { entity: target.id, parts, empty_is_null: false })
 }

@@ -4,7 +4,7 @@ use super::{
     Outline, TableBook,
     column::{self, Made},
     cover::{self, Cell},
-    filter,
+    filter, lob,
     outline::{is_name, target},
     unique, xpo,
 };
@@ -12,8 +12,8 @@ use crate::{
     convert::Make,
     file::{EntitySaid, Mistakes, Said},
     plan::{
-        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, Reference,
-        SoftDelete, TableId, TargetColumn,
+        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, SoftDelete, TableId,
+        TargetColumn,
     },
 };
 
@@ -105,19 +105,22 @@ fn mapped_columns(
         from.iter().filter_map(resolve).collect()
     };
     used.extend(untold(&outline.said.unclear, book));
+    let mut skipped = Vec::new();
     for said in &outline.said.columns {
+        if let Some(columns) = lob::skip(said, outline, book, m) {
+            skipped.push((said, columns));
+            continue;
+        }
         let Some(made) = column::make(said, outline, outlines, book, m) else {
             used.extend(untold(&said.from, book));
             continue;
         };
         let Made { part, cells, target, field, reference } = made;
-        if let Some((entity, orphans)) = reference {
-            let column = target.name.clone();
-            plan.references.push(Reference { column, entity, orphans });
-        }
+        plan.references.extend(reference);
         used.extend(&cells);
         placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
     }
+    lob::leave_out(skipped, outline, used, book, m);
     placed
 }
 

@@ -71,7 +71,14 @@ fn default_field(make: &Make, default: &Literal) -> Result<Vec<u8>, String> {
             return Ok(field);
         }
         (Make::Concat(_), _) => return Err("is of another type than the column".into()),
-        (Make::Const { .. } | Make::Ref(_) | Make::XpoFile { .. } | Make::Bytea, _) => {
+        (
+            Make::Const { .. }
+            | Make::Ref(_)
+            | Make::XpoFile { .. }
+            | Make::Object(_)
+            | Make::Bytea,
+            _,
+        ) => {
             return Err("can't be written: the column has no default".into());
         }
         _ => {}

@@ -288,6 +288,38 @@ fn what_is_unique_is_of_the_entity() {
 }
 
 #[test]
+fn a_policy_for_deleted_parents_needs_some_that_stay() {
+    let to_tenants = "to = \"tenants\", orphans = \"refuse\"";
+    check(
+        to_tenants,
+        &format!("{to_tenants}, deleted = \"refuse\""),
+        &[(
+            "no soft-deleted row of `tenants` stays to be pointed at",
+            "drop `deleted`: such a parent is missing, so `orphans` decides",
+        )],
+    );
+    let to_contracts = "as = \"ref\", to = \"contracts\" }\nline_no";
+    check(
+        to_contracts,
+        "as = \"ref\", to = \"contracts\", deleted = \"allow\" }\nline_no",
+        &[(
+            "rows of `contracts` are never soft-deleted",
+            "drop `deleted`, or write soft_delete = \"deleted_at\" in `contracts`",
+        )],
+    );
+    let to_properties = "to = \"properties\", not_null = true";
+    check(
+        to_properties,
+        &format!("{to_properties}, orphans = \"null\", deleted = \"null\""),
+        &[
+            ("`property_id` is not_null, and deleted = \"null\" clears it", "drop one of the two"),
+            ("`property_id` is not_null, and orphans = \"null\" clears it", "drop one of the two"),
+        ],
+    );
+    check(to_properties, &format!("{to_properties}, deleted = \"refuse\""), &[]);
+}
+
+#[test]
 fn a_part_has_room_for_as_many_columns_as_its_mask() {
     let columns = |count: usize| {
         let lines = (0..count).map(|n| format!("c{n} = {{ as = \"const\", value = {n} }}\n"));

@@ -1,6 +1,9 @@
 //! Which legacy types a converter takes.
 
-use crate::{catalog::SqlType, convert::Make};
+use crate::{
+    catalog::SqlType,
+    convert::{Content, Make},
+};
 
 /// A class of legacy types.
 fn class(sql_type: &SqlType) -> &'static str {
@@ -38,10 +41,12 @@ fn takes(make: &Make) -> &'static [&'static str] {
         Make::Numeric(_) | Make::Money(_) => {
             &["decimal", "money", "float", "int", "bigint", "text"]
         }
-        Make::Text(_) => &["text", "xml", "int", "bigint", "uniqueidentifier"],
+        Make::Text(_) | Make::Object(Content::Text(_)) => {
+            &["text", "xml", "int", "bigint", "uniqueidentifier"]
+        }
         Make::Concat(_) => &["text", "int", "bigint", "uniqueidentifier"],
         Make::Split(_) => &["text"],
-        Make::Bytea | Make::XpoFile { .. } => &["binary"],
+        Make::Bytea | Make::XpoFile { .. } | Make::Object(_) => &["binary"],
         Make::Uuid => &["uniqueidentifier", "text"],
         Make::Date { .. } => &["date", "datetime"],
         Make::Time { .. } => &["time"],

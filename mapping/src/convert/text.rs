@@ -44,18 +44,30 @@ impl TextRule {
 }
 
 pub(super) fn text(value: &LegacyValue<'_>, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
-    let cleaned = match value {
+    match value {
+        LegacyValue::Int(number) => short(number, out),
+        LegacyValue::Guid(guid) => short(guid, out),
+        value => match cleaned(value, rule)? {
+            Some(text) => put_sized(out, text.as_bytes()),
+            None => Ok(Wrote::Nothing),
+        },
+    }
+}
+
+/// The text, cleaned; `None` when it means NULL.
+pub(super) fn cleaned<'v>(
+    value: &'v LegacyValue<'_>,
+    rule: &TextRule,
+) -> Result<Option<Cow<'v, str>>, Fault> {
+    let text = match value {
         LegacyValue::Text(text) => clean(text, rule)?,
         LegacyValue::BrokenText(text) if rule.replace_surrogates => clean(text, rule)?,
         LegacyValue::BrokenText(_) => return Err(surrogate()),
-        LegacyValue::Int(number) => return short(number, out),
-        LegacyValue::Guid(guid) => return short(guid, out),
+        LegacyValue::Int(number) => return Ok(Some(Cow::Owned(number.to_string()))),
+        LegacyValue::Guid(guid) => return Ok(Some(Cow::Owned(guid.to_string()))),
         _ => return Err(wrong_type()),
     };
-    if rule.empty_is_null && cleaned.is_empty() {
-        return Ok(Wrote::Nothing);
-    }
-    put_sized(out, cleaned.as_bytes())
+    Ok((!rule.empty_is_null || !text.is_empty()).then_some(text))
 }
 
 /// Appends a text's bytes without a length; nothing for NULL.

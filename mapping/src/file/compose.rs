@@ -33,7 +33,7 @@ pub(super) fn empty(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> bool
 pub(super) fn concat(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Concat {
     let separator = separator(options, m);
     let blank = options.choice("blank", &BLANKS, m);
-    if blank.is_none() && options.get("blank").is_none() {
+    if !options.has("blank") {
         m.add(
             options.at,
             "the column does not say what a `blank` part does",
@@ -47,16 +47,13 @@ pub(super) fn concat(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Con
 /// `split`.
 pub(super) fn split(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Split {
     let separator = separator(options, m);
-    if separator.is_empty() && options.get("separator").is_some() {
+    if separator.is_empty() && options.has("separator") {
         m.add(options.at, "the `separator` of a split is empty", "write separator = \" \", say");
     }
-    let part = match options.get("part") {
-        Some(_) => options.number("part", u8::MAX, m),
-        None => {
-            m.add(options.at, "the column does not say its `part`", "write part = 1 for the first");
-            None
-        }
-    };
+    let part = options.number("part", u8::MAX, m);
+    if !options.has("part") {
+        m.add(options.at, "the column does not say its `part`", "write part = 1 for the first");
+    }
     if part == Some(0) {
         m.add(options.at, "there is no part 0", "parts are counted from 1: write part = 1");
     }
@@ -68,7 +65,7 @@ pub(super) fn split(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Spli
 
 fn separator(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Box<str> {
     let said = options.text("separator", m);
-    if said.is_none() && options.get("separator").is_none() {
+    if !options.has("separator") {
         m.add(
             options.at,
             "the column does not say its `separator`",

@@ -18,7 +18,7 @@ use toml::{
 
 use super::{
     Literal, Mistakes, Said,
-    options::{Options, entries, literals},
+    options::{Level, Options, entries, literals},
 };
 
 /// What one column has to be.
@@ -90,7 +90,7 @@ fn read(
 
 fn condition(column: Said<String>, table: &DeTable<'_>, m: &mut Mistakes<'_>) -> Option<Condition> {
     let what = format!("the condition on `{column}`");
-    let mut options = Options::new(table, column.at, what.clone());
+    let mut options = Options::new(Level::Condition, table, column.at, what.clone());
     let is = options.literals("is", m);
     let not = options.literals("not", m);
     let null = options.maybe_flag("null", m);

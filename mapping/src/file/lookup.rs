@@ -55,7 +55,7 @@ pub(super) fn tables(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Vec
 pub(super) fn column(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<LookedUp> {
     let table = options.text("in", m);
     let unknown = options.text("unknown", m).map(|said| said.value.into());
-    if table.is_none() && options.get("in").is_none() {
+    if !options.has("in") {
         m.add(
             options.at,
             "the column does not say which look-up it is `in`",

@@ -11,7 +11,7 @@ use super::{
     column::{self, ColumnSaid},
     filter::{self, Condition},
     lookup::{self, LookupSaid},
-    options::{Options, entries, place, type_of},
+    options::{Level, Options, entries, place, type_of},
     sequence::{self, SequenceSaid},
     unique::{self, UniqueSaid},
 };
@@ -69,7 +69,7 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         m.break_off(file);
     }
     let top = Place { file, byte: 0 };
-    let mut options = Options::new(document.get_ref(), top, "a mapping file");
+    let mut options = Options::new(Level::File, document.get_ref(), top, "a mapping file");
     let domain = options.text("domain", m);
     let object_types = options.text("object_types", m);
     let entities = tables(&mut options, "entity", m);
@@ -123,7 +123,7 @@ fn ignore(
     (at, table): (Place, &DeTable<'_>),
     m: &mut Mistakes<'_>,
 ) -> Option<(Said<String>, String)> {
-    let mut options = Options::new(table, at, "an [[ignore]]");
+    let mut options = Options::new(Level::Ignore, table, at, "an [[ignore]]");
     let name = options.text("table", m);
     let reason = options.text("reason", m);
     options.finish(m);
@@ -147,7 +147,7 @@ fn entity(
     domain: &str,
     m: &mut Mistakes<'_>,
 ) -> Option<EntitySaid> {
-    let mut options = Options::new(table, at, "an [[entity]]");
+    let mut options = Options::new(Level::Entity, table, at, "an [[entity]]");
     let name = options.text("name", m);
     if let Some(name) = &name {
         options.is(format!("entity `{name}`"));

@@ -2,7 +2,10 @@
 
 use toml::de::DeTable;
 
-use super::{Literal, Mistakes, Place, Said, options::Options};
+use super::{
+    Literal, Mistakes, Place, Said,
+    options::{Level, Options},
+};
 
 /// What a `[[sequence]]` says.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub(super) fn read(
     (at, table): (Place, &DeTable<'_>),
     m: &mut Mistakes<'_>,
 ) -> Option<SequenceSaid> {
-    let mut options = Options::new(table, at, "a [[sequence]]");
+    let mut options = Options::new(Level::Sequence, table, at, "a [[sequence]]");
     let name = options.text("name", m);
     if let Some(name) = &name {
         options.is(format!("sequence `{name}`"));

@@ -1,3 +1,5 @@
+mod server;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

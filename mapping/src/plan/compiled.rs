@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{EntityId, Filter, LeftOut, RowFilter, SoftDelete};
-use crate::{convert::Make, key::KeyPart, sequence::NumberSource};
+use crate::{
+    convert::{Content, Make},
+    key::KeyPart,
+    sequence::NumberSource,
+};
 
 /// How a table's rows are mapped.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +58,9 @@ impl Field {
         match &self.make {
             Make::Ref(rule) => rule.parts.iter().map(|part| part.source).collect(),
             Make::Concat(rule) => rule.sources.clone(),
-            Make::XpoFile { size } => self.source.into_iter().chain([*size]).collect(),
+            Make::XpoFile { size } | Make::Object(Content::XpoFile { size }) => {
+                self.source.into_iter().chain([*size]).collect()
+            }
             Make::Const { .. } | Make::DeletedAt => Vec::new(),
             Make::Bool
             | Make::Int2
@@ -67,6 +73,7 @@ impl Field {
             | Make::Split(_)
             | Make::Lookup(_)
             | Make::Flags(_)
+            | Make::Object(_)
             | Make::Bytea
             | Make::Uuid
             | Make::Date { .. }

@@ -184,13 +184,14 @@ impl TablePlan {
             return Outcome::Mapped(entity);
         }
         let batch = batches.part(entity, candidate.part);
-        let (fields, slots) = (batch.fields.len(), batch.slots.len());
+        let mark = batch.mark();
         let mut writer =
             Writer { values: change.values, context, kind, batch, created_at_ms: None };
         match writer.write(candidate, &key, self) {
             Ok(unchanged) => {
                 let created_at_ms = writer.created_at_ms;
-                let (fields, slots) = (fields..batch.fields.len(), slots..batch.slots.len());
+                let fields = mark.fields..batch.fields.len();
+                let slots = mark.slots..batch.slots.len();
                 let (position, sequence) = (change.position, change.sequence);
                 batch.rows.push(Row {
                     kind,
@@ -206,7 +207,7 @@ impl TablePlan {
                 Outcome::Mapped(entity)
             }
             Err(fault) => {
-                batches.take_back(entity, candidate.part, fields, slots);
+                batches.take_back(entity, candidate.part, mark);
                 self.reject(change, Some(entity), Some(key), fault)
             }
         }

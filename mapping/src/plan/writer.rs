@@ -2,7 +2,7 @@
 
 use super::{Candidate, Context, EntityId, Field, OnNull, PgType, TablePlan};
 use crate::{
-    convert::{Concat, Fault, Make, RefRule, Wrote, concat, inflate},
+    convert::{Concat, Content, Fault, Make, RefRule, Wrote, address, concat, inflate},
     encode::{self, EPOCH_DAYS, EPOCH_MICROSECONDS},
     key::{CanonicalKey, canonical},
     row::{ColumnMask, IdSlot, RowBatch, RowKind},
@@ -96,6 +96,9 @@ impl Writer<'_> {
         value: &LegacyValue<'_>,
         source: usize,
     ) -> Result<Wrote, FieldFault> {
+        if let Make::Object(content) = make {
+            return self.object(*content, value, source);
+        }
         let out = &mut self.batch.fields;
         let converted = match make {
             Make::XpoFile { size } => match self.values.get(*size) {
@@ -119,6 +122,35 @@ impl Writer<'_> {
         }
         concat(self.values, rule, &mut self.batch.fields)
             .map_err(|(source, fault)| FieldFault { source: Some(source), fault })
+    }
+
+    /// Writes the address of a content and takes the content in.
+    fn object(
+        &mut self,
+        content: Content,
+        value: &LegacyValue<'_>,
+        source: usize,
+    ) -> Result<Wrote, FieldFault> {
+        let size = match content {
+            Content::XpoFile { size } => match self.values.get(size) {
+                Some(LegacyValue::Unchanged) | None => {
+                    return Err(FieldFault { source: Some(size), fault: missing() });
+                }
+                known => known,
+            },
+            Content::Bytes | Content::Text(_) => None,
+        };
+        let read = content.read(value, size);
+        match read.map_err(|fault| FieldFault { source: Some(source), fault })? {
+            None => Ok(Wrote::Nothing),
+            Some(bytes) => {
+                let address = address(&bytes);
+                let written = encode::put_bytes(&mut self.batch.fields, address.as_bytes());
+                debug_assert!(written, "an address is short");
+                self.batch.add_object(address, bytes);
+                Ok(Wrote::Field)
+            }
+        }
     }
 
     fn null(&mut self, field: &Field) -> Result<(), FieldFault> {

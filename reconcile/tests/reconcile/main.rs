@@ -8,6 +8,7 @@
 
 mod archive;
 mod defects;
+mod filters;
 mod follow;
 mod lab;
 mod moving;

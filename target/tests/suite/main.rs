@@ -5,22 +5,29 @@ mod apply;
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod deleted_parents;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
 mod fencing;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod objects;
 #[cfg(test)]
 mod parking;
 #[cfg(test)]
@@ -41,3 +48,5 @@ mod traps;
 mod unique;
 #[cfg(test)]
 mod unknown_commit;
+#[cfg(test)]
+mod zones;

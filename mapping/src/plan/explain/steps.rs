@@ -25,6 +25,12 @@ impl Place<'_> {
             Make::Const { .. } => vec!["a constant".to_owned()],
             Make::XpoFile { .. } => self.file(field, made),
             Make::Concat(rule) => self.concat(rule, made),
+            Make::Object(_) => match made {
+                Made::Field(Some(_)) => {
+                    vec!["the content goes to the object store; this is its address".to_owned()]
+                }
+                _ => Vec::new(),
+            },
             make => match field.source.and_then(|source| self.values.get(source)) {
                 None | Some(LegacyValue::Null | LegacyValue::Unchanged) => Vec::new(),
                 Some(value) => self.conversion(make, value, masked),
@@ -110,6 +116,7 @@ impl Place<'_> {
             | Make::XpoFile { .. }
             | Make::Const { .. }
             | Make::Concat(_)
+            | Make::Object(_)
             | Make::Ref(_)
             | Make::DeletedAt => return None,
         })
@@ -175,8 +182,16 @@ impl Place<'_> {
         let value = field.source.and_then(|source| self.values.get(source))?;
         let converted = match &field.make {
             Make::Concat(_) => return None,
-            Make::Ref(_) | Make::XpoFile { .. } | Make::Const { .. } | Make::DeletedAt => {
-                if value.is_null() { Ok(None) } else { return None }
+            Make::Ref(_)
+            | Make::XpoFile { .. }
+            | Make::Object(_)
+            | Make::Const { .. }
+            | Make::DeletedAt => {
+                if value.is_null() {
+                    Ok(None)
+                } else {
+                    return None;
+                }
             }
             make => match value {
                 LegacyValue::Null => Ok(None),

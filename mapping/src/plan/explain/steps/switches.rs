@@ -78,6 +78,7 @@ pub(super) fn switches(make: &Make) -> Vec<Switch> {
         }
         Make::Type(_)
         | Make::Concat(_)
+        | Make::Object(_)
         | Make::Float8 { single: false }
         | Make::Bool
         | Make::Int2
