@@ -12,6 +12,7 @@ mod book;
 mod check;
 pub mod code;
 pub mod domain;
+mod english;
 mod error;
 mod keys;
 pub mod kind;

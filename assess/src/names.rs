@@ -3,6 +3,8 @@
 //! A name is a hint and never a proof. Whatever is said because of a name says so, and is
 //! nothing that a migration could fail by.
 
+use crate::english::plural_word;
+
 /// The words of a name, in lower case: `ContractCompanyNo` → contract, company, no;
 /// `RATE_CODE` → rate, code.
 pub(crate) fn words(name: &str) -> Vec<String> {
@@ -46,16 +48,8 @@ pub(crate) fn plural(name: &str) -> String {
 }
 
 fn plural_of(word: &str) -> String {
-    let ends = |endings: &[&str]| endings.iter().any(|ending| word.ends_with(ending));
     let is_latin = word.chars().all(|letter| letter.is_ascii_alphabetic());
-    match word.strip_suffix('y') {
-        _ if !is_latin || ends(&["data", "info"]) => word.to_owned(),
-        Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
-        _ if ends(&["ss", "us", "is", "x", "ch", "sh"]) => format!("{word}es"),
-        // A plural already.
-        _ if ends(&["s"]) => word.to_owned(),
-        _ => format!("{word}s"),
-    }
+    if is_latin { plural_word(word) } else { word.to_owned() }
 }
 
 /// Whether a name has one of these words, or begins one of its words with one of these stems.
@@ -66,9 +60,10 @@ fn has(name: &str, these: &[&str], stems: &[&str]) -> bool {
 }
 
 /// Money, in English, Mongolian or Russian.
-const MONEY: [&str; 20] = [
+const MONEY: [&str; 27] = [
     "amount", "total", "subtotal", "paid", "sum", "price", "cost", "fee", "balance", "debit",
     "credit", "debt", "charge", "payment", "deposit", "salary", "vat", "tax", "discount", "limit",
+    "rent", "penalty", "wage", "revenue", "net", "gross", "interest",
 ];
 const MONEY_STEMS: [&str; 11] =
     ["дүн", "үнэ", "төлбөр", "төлөх", "балан", "хөлс", "нийт", "сумм", "цен", "стоим", "плат"];
@@ -122,9 +117,9 @@ pub(crate) fn is_password(name: &str) -> bool {
     has(name, &["password", "passwd", "pwd", "secret", "token"], &["нууц", "парол"])
 }
 
-const PERSONAL: [&str; 18] = [
+const PERSONAL: [&str; 19] = [
     "email", "mail", "phone", "mobile", "fax", "passport", "ssn", "iban", "register", "birthday",
-    "birth", "salary", "account", "card", "civil", "address", "facebook", "license",
+    "birth", "salary", "account", "card", "civil", "address", "facebook", "license", "bank",
 ];
 const PERSONAL_STEMS: [&str; 6] = ["регист", "утас", "хаяг", "данс", "иргэн", "телефон"];
 

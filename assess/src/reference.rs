@@ -206,19 +206,36 @@ fn composite(catalog: &Catalog, table: &Table, parent: &Table) -> Vec<Vec<String
     let [first, _, ..] = parent.primary_key.as_slice() else { return Vec::new() };
     let mut found = Vec::new();
     for column in &table.columns {
-        let Some(prefix) = prefix_of(&column.name, first) else { continue };
+        let prefix = prefix_of(&column.name, first);
+        let Some(prefix) = prefix.or_else(|| prefix_of(&column.name, member_name(first))) else {
+            continue;
+        };
         if prefix.is_empty() && is_same(&table.table, &parent.table) {
             continue;
         }
-        let named = |key: &String| Some(table.column(&format!("{prefix}{key}"))?.name.clone());
+        let named = |key: &String| {
+            let whole = table.column(&format!("{prefix}{key}"));
+            let member = || table.column(&format!("{prefix}{}", member_name(key)));
+            whole.or_else(member).map(|column| column.name.clone())
+        };
         let columns: Option<Vec<String>> = parent.primary_key.iter().map(named).collect();
-        found.extend(columns.filter(|columns| fits(catalog, table, columns, parent)));
+        let is_itself = |columns: &[String]| {
+            is_same(&table.table, &parent.table) && same_names(columns, &table.primary_key)
+        };
+        found.extend(
+            columns.filter(|columns| !is_itself(columns) && fits(catalog, table, columns, parent)),
+        );
     }
     found
 }
 
+/// A member of a key struct without the struct's name: `KeyCompanyNo` is `CompanyNo`.
+pub(crate) fn member_name(name: &str) -> &str {
+    name.strip_prefix("Key").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(name)
+}
+
 /// What is before `ending`, without regard to case.
-fn prefix_of<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+pub(crate) fn prefix_of<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
     let (prefix, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     end.eq_ignore_ascii_case(ending).then_some(prefix)
 }

@@ -52,6 +52,12 @@ impl<'a> Facts<'a> {
         hazards.into_iter().find(concerns)
     }
 
+    /// Whether all rows were read, and they do not say that the column refers to what its name says.
+    pub(super) fn is_no_reference(&self, table: &Table, column: &Column) -> bool {
+        let says = |code| self.hazard(table, column, code).is_some();
+        self.is_read(table) && !says("reference.loose") && !says("reference.unchecked")
+    }
+
     /// Dates of the column that mean something else, oldest first, with what they mean: those
     /// that the hazard's sentences name.
     pub(super) fn sentinels(&self, table: &Table, column: &Column) -> Vec<(String, &'static str)> {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use mapping::catalog::{Catalog, LegacyTable, Table};
 
-use crate::kind::{Hierarchy, TableKind, classify};
+use crate::kind::{Hierarchy, TableKind};
 
 /// Where a table stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,13 @@ pub(super) struct Families<'c> {
 }
 
 impl<'c> Families<'c> {
-    pub(super) fn of(catalog: &'c Catalog) -> Self {
+    pub(super) fn of(catalog: &'c Catalog, kinds: Vec<(LegacyTable, TableKind)>) -> Self {
         let is_dictionary = |table: &&Table| {
             table.table.name.eq_ignore_ascii_case("XPObjectType")
                 && ["OID", "TypeName"].iter().all(|name| table.column(name).is_some())
         };
         let dictionary = catalog.tables.iter().find(is_dictionary);
-        let kinds: BTreeMap<LegacyTable, TableKind> = classify(catalog).into_iter().collect();
+        let kinds: BTreeMap<LegacyTable, TableKind> = kinds.into_iter().collect();
         let mut members: BTreeMap<LegacyTable, Member<'c>> = BTreeMap::new();
         for (name, kind) in &kinds {
             let ancestors =

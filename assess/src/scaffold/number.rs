@@ -8,64 +8,13 @@ use super::{
     draft::{ColumnDraft, Made},
     facts::count,
 };
-
-/// Words of amounts of money.
-const AMOUNT: [&str; 29] = [
-    "amount", "price", "total", "subtotal", "sum", "cost", "fee", "fees", "balance", "debt",
-    "paid", "vat", "tax", "salary", "wage", "discount", "deposit", "penalty", "rent", "budget",
-    "revenue", "charge", "credit", "debit", "turnover", "payment", "interest", "net", "gross",
-];
-
-/// Words of what is measured or counted, whatever else the name says.
-const MEASURE: [&str; 30] = [
-    "area",
-    "count",
-    "qty",
-    "quantity",
-    "rate",
-    "percent",
-    "percentage",
-    "pct",
-    "ratio",
-    "weight",
-    "volume",
-    "hours",
-    "days",
-    "minutes",
-    "seconds",
-    "months",
-    "years",
-    "number",
-    "no",
-    "latitude",
-    "longitude",
-    "factor",
-    "coefficient",
-    "length",
-    "width",
-    "height",
-    "size",
-    "index",
-    "score",
-    "share",
-];
+use crate::names;
 
 /// Last words of columns whose few numbers stand for names.
 const NAMED: [&str; 18] = [
     "status", "state", "kind", "type", "category", "method", "mode", "priority", "gender", "sex",
     "policy", "severity", "stage", "phase", "reason", "class", "level", "flags",
 ];
-
-/// Last words of columns whose numbers are numbers, be they ever so few.
-const COUNTED: [&str; 29] = [
-    "no", "number", "num", "count", "qty", "quantity", "year", "month", "day", "days", "hours",
-    "minutes", "seconds", "floor", "line", "index", "order", "position", "x", "y", "z", "size",
-    "width", "height", "age", "attempts", "version", "score", "points",
-];
-
-/// Last words of a TimeSpan, which XPO keeps as seconds.
-const SPAN: [&str; 9] =
-    ["at", "time", "duration", "span", "interval", "timeout", "elapsed", "in", "delay"];
 
 pub(super) fn integer<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
     let column = cell.column;
@@ -98,7 +47,7 @@ pub(super) fn integer<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
 /// By the values that the assessment found.
 fn enumeration<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) -> Option<Made> {
     let facts = room.facts.column(cell.table, cell.column)?;
-    if facts.values.is_empty() || ends_in(cell.column, &COUNTED) {
+    if facts.values.is_empty() {
         return None;
     }
     let name = |number: i64| match number {
@@ -164,7 +113,7 @@ fn too_fine<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) {
 }
 
 fn is_amount(cell: Cell<'_>) -> bool {
-    has_word(cell.column, &AMOUNT) && !has_word(cell.column, &MEASURE)
+    names::is_money(&cell.column.name)
 }
 
 pub(super) fn decimal<'c>(
@@ -213,7 +162,7 @@ pub(super) fn float<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
         return draft;
     }
     let mut draft = plain(cell, Made::Float8);
-    if ends_in(cell.column, &SPAN) {
+    if names::is_seconds(&cell.column.name) {
         draft.ask("a .NET TimeSpan? as = \"seconds\" makes whole seconds of it");
     }
     draft

@@ -95,7 +95,11 @@ fn explain(
         ));
     }
     if !reference.declared {
-        draft.ask(format!("no constraint says so: is this a reference to {target}?"));
+        let agree = room.facts.hazard(cell.table, cell.column, "reference.loose");
+        let agree = agree
+            .and_then(|hazard| hazard.count)
+            .map_or_else(String::new, |count| format!(", and {} agree", facts::count(count)));
+        draft.ask(format!("no constraint says so{agree}: is this a reference to {target}?"));
     }
     if let Some(hazard) = room.facts.hazard(cell.table, cell.column, "orphan") {
         let count = hazard.count.map_or_else(|| "rows".to_owned(), facts::count);

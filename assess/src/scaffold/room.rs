@@ -1,67 +1,44 @@
-//! What all drafts stand in: the catalogue, and what is asked of it again and again.
+//! What all drafts stand in: the catalogue, and what is told from it once.
 
 use std::collections::BTreeMap;
 
-use mapping::catalog::{Catalog, Table};
+use mapping::catalog::{Catalog, LegacyTable, Table};
 
-use super::{
-    Choices,
-    facts::Facts,
-    family::{Families, Place},
-    outline::base_name,
-    words::{singular, snake, words},
-};
+use super::{Choices, facts::Facts, family::Families};
+use crate::{domain::propose, kind::classify, reference};
 
 pub(super) struct Room<'c> {
     pub(super) catalog: &'c Catalog,
     pub(super) families: Families<'c>,
     pub(super) facts: Facts<'c>,
     pub(super) choices: &'c Choices,
-    by_name: BTreeMap<String, Vec<&'c Table>>,
-    composites: Vec<&'c Table>,
-    hubs: Vec<Vec<String>>,
+    domains: BTreeMap<LegacyTable, String>,
+    references: BTreeMap<LegacyTable, Vec<reference::Reference>>,
 }
 
 impl<'c> Room<'c> {
     pub(super) fn new(catalog: &'c Catalog, facts: Facts<'c>, choices: &'c Choices) -> Self {
-        let families = Families::of(catalog);
-        let mut by_name: BTreeMap<String, Vec<&'c Table>> = BTreeMap::new();
-        let mut composites = Vec::new();
-        let mut hubs: Vec<Vec<String>> = Vec::new();
-        for table in &catalog.tables {
-            if families.is_system(table) || families.dictionary() == Some(table) {
-                continue;
-            }
-            if table.primary_key.len() > 1 {
-                composites.push(table);
-            }
-            if families.place(table) != Place::Root {
-                hubs.push(words(&table.table.name));
-            }
-            let base = base_name(table);
-            for name in [snake(&table.table.name), singular(&base), base] {
-                let known = by_name.entry(name).or_default();
-                if !known.contains(&table) {
-                    known.push(table);
-                }
-            }
+        let kinds = classify(catalog);
+        let found = reference::find(catalog, &kinds);
+        let names = catalog.tables.iter().map(|table| table.table.clone());
+        let domains = names.zip(propose(catalog, &kinds, &found));
+        let domains = domains.filter_map(|(table, domain)| Some((table, domain?))).collect();
+        let mut references: BTreeMap<LegacyTable, Vec<reference::Reference>> = BTreeMap::new();
+        for reference in found {
+            references.entry(reference.table.clone()).or_default().push(reference);
         }
-        hubs.retain(|words| !words.is_empty());
-        Self { catalog, families, facts, choices, by_name, composites, hubs }
+        let families = Families::of(catalog, kinds);
+        Self { catalog, families, facts, choices, domains, references }
     }
 
-    /// The tables that are called so, in `snake_case` and in the singular.
-    pub(super) fn named(&self, name: &str) -> &[&'c Table] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    /// The domain that the assessment proposes, or would.
+    pub(super) fn domain(&self, table: &Table) -> Option<&str> {
+        let assessed = self.facts.table(&table.table).and_then(|table| table.domain.as_deref());
+        assessed.or_else(|| self.domains.get(&table.table).map(String::as_str))
     }
 
-    /// The tables with a key of several columns.
-    pub(super) fn composites(&self) -> &[&'c Table] {
-        &self.composites
-    }
-
-    /// The words of the names that a domain's tables may begin with.
-    pub(super) fn hubs(&self) -> &[Vec<String>] {
-        &self.hubs
+    /// What a table's columns refer to, by a constraint or by their names.
+    pub(super) fn references(&self, table: &Table) -> &[reference::Reference] {
+        self.references.get(&table.table).map_or(&[], Vec::as_slice)
     }
 }

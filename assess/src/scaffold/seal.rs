@@ -4,12 +4,15 @@ use mapping::name::suffixed;
 
 use super::{
     File, Room,
-    draft::EntityDraft,
+    draft::{EntityDraft, Made},
     foreign,
     names::{Names, literal, sql},
     notes::{Note, Syntax, WIDTH, write},
-    unique::{self, FOLDING, Found, Rule},
+    unique::{self, Rule},
 };
+
+/// The collation by which the seal folds cases.
+const FOLDING: &str = "\"und-x-icu\"";
 
 pub(super) fn file(
     room: &Room<'_>,
@@ -52,9 +55,10 @@ fn head(domain: &str, out: &mut String) {
         ),
         String::new(),
         format!(
-            "`ficus domain cutover {domain}` makes the references itself, under the names below, in the \
-             transaction that hands the domain over, and it leaves out those whose orphans were waived. It \
-             knows nothing of NOT NULLs and unique rules. So run this file right after it, as a member of \
+            "`ficus domain cutover {domain}` makes the references and the unique rules of the mapping file \
+             itself, in the transaction that hands the domain over, and leaves out those whose orphans or \
+             duplicates were waived; they are here under the same names to be looked at. It does not make \
+             NOT NULLs, nor what a mapping file can't say. So run this file right after it, as a member of \
              ficus_owner: psql -v ON_ERROR_STOP=1 -f seal/{domain}.sql. It may run again."
         ),
     ];
@@ -92,7 +96,7 @@ fn not_nulls(entities: &[&EntityDraft<'_>], out: &mut String) {
     }
 }
 
-/// The names of the indexes that are made.
+/// The names of the indexes that are made here, and not by the cutover.
 fn unique_rules(
     room: &Room<'_>,
     entities: &[&EntityDraft<'_>],
@@ -100,60 +104,82 @@ fn unique_rules(
     out: &mut String,
 ) -> Vec<String> {
     let mut made = Vec::new();
-    let rules: Vec<(&EntityDraft<'_>, Vec<Found>)> =
-        entities.iter().map(|entity| (*entity, unique::rules(room, entity))).collect();
-    let folds = |rule: &Found| {
-        rule.as_ref().is_ok_and(|rule| rule.expressions.iter().any(|e| e.contains(FOLDING)))
-    };
-    if rules.iter().flat_map(|(_, rules)| rules).any(folds) {
-        let why = format!(
-            "The legacy collation does not look at case. {FOLDING} knows the letters of every script, \
-             whatever the database's own locale is; a look-up that is to use the index says the same."
-        );
-        out.push('\n');
-        write(&[Note::Remark(why)], Syntax::Sql, out);
-    }
-    for (entity, rules) in rules {
-        for rule in rules {
-            out.push('\n');
+    let mut of_mapping = String::new();
+    let mut others = String::new();
+    for entity in entities {
+        for rule in unique::rules(room, entity) {
             let rule = match rule {
                 Ok(rule) => rule,
                 Err(why) => {
                     let ask = format!("a unique rule that can't be kept as it is: {why}");
-                    write(&[Note::Question(ask)], Syntax::Sql, out);
+                    others.push('\n');
+                    write(&[Note::Question(ask)], Syntax::Sql, &mut others);
                     continue;
                 }
             };
             let stem = format!("{}_{}", entity.name, rule.columns.join("_"));
             let name = names.take(&[suffixed(&stem, "_key")]);
+            let statement = statement(entity, &rule, &name);
+            let commented = statement.lines().map(|line| format!("-- {line}\n"));
+            if rule.is_said() {
+                of_mapping.extend(commented);
+                continue;
+            }
             let mut notes = vec![Note::remark(format!("{}.", rule.from))];
             notes.extend(rule.question.as_ref().map(Note::question));
-            write(&notes, Syntax::Sql, out);
-            let statement = statement(entity, &rule, &name);
+            others.push('\n');
+            write(&notes, Syntax::Sql, &mut others);
             if rule.is_open {
-                out.extend(statement.lines().map(|line| format!("-- {line}\n")));
+                others.extend(commented);
             } else {
-                out.push_str(&statement);
+                others.push_str(&statement);
                 made.push(name);
             }
         }
     }
+    if !of_mapping.is_empty() {
+        let why = format!(
+            "Made by the cutover from the mapping file's [[entity.unique]]. {FOLDING} knows the letters of \
+             every script; a look-up that is to use such an index says the same."
+        );
+        out.push('\n');
+        write(&[Note::Remark(why)], Syntax::Sql, out);
+        out.push_str(&of_mapping);
+    }
+    out.push_str(&others);
     made
 }
 
 fn statement(entity: &EntityDraft<'_>, rule: &Rule, name: &str) -> String {
     let table = sql(&entity.name);
-    let mut on = format!("    on {table} ({})", rule.expressions.join(", "));
+    let expressions: Vec<String> =
+        rule.columns.iter().map(|column| expression(entity, rule, column)).collect();
+    let mut on = format!("    on {table} ({})", expressions.join(", "));
     if on.chars().count() > WIDTH {
-        on = format!("    on {table} (\n        {})", rule.expressions.join(",\n        "));
+        on = format!("    on {table} (\n        {})", expressions.join(",\n        "));
     }
     let mut statement = format!("create unique index if not exists {name}\n{on}");
-    if rule.may_be_null {
+    if rule.nulls_equal {
         statement.push_str(" nulls not distinct");
     }
-    if !rule.conditions.is_empty() {
-        statement.push_str(&format!("\n    where {}", rule.conditions.join(" and ")));
+    let live = rule.live.then(|| "deleted_at is null".to_owned());
+    let conditions: Vec<String> = live.into_iter().chain(rule.filter.iter().cloned()).collect();
+    if !conditions.is_empty() {
+        statement.push_str(&format!("\n    where {}", conditions.join(" and ")));
     }
     statement.push_str(";\n");
     statement
+}
+
+/// A column as an index compares it: every text is folded where the rule ignores case.
+fn expression(entity: &EntityDraft<'_>, rule: &Rule, column: &str) -> String {
+    let is_text =
+        |made: &Made| matches!(made, Made::Text(_) | Made::Enum { .. } | Made::Type { .. });
+    let draft = entity.columns.iter().find(|draft| draft.name == column);
+    let name = sql(column);
+    if rule.ignore_case && draft.is_some_and(|draft| is_text(&draft.made)) {
+        format!("lower({name} collate {FOLDING})")
+    } else {
+        name
+    }
 }

@@ -6,6 +6,7 @@ use mapping::{
 };
 
 use super::family::Families;
+use crate::kind::classify;
 
 /// Names that a refusal suggests at most.
 const SUGGESTED_MAX: usize = 3;
@@ -20,7 +21,7 @@ const MARKER: &str = "ficus_marker";
 /// # Errors
 /// One sentence for each word that names no table, or several.
 pub fn select(catalog: &Catalog, words: &[String]) -> Result<Vec<LegacyTable>, Vec<String>> {
-    let families = Families::of(catalog);
+    let families = Families::of(catalog, classify(catalog));
     let mut wanted: Vec<&Table> = Vec::new();
     let mut refused = Vec::new();
     if words.is_empty() {

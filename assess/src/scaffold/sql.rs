@@ -82,9 +82,7 @@ impl<'r, 'c> Writer<'r, 'c> {
 
 fn head(domain: &str, is_sealed: bool, out: &mut String) {
     let sealed = if is_sealed {
-        format!(
-            "References, unique rules and NOT NULLs are in seal/{domain}.sql, for the cutover. "
-        )
+        format!("References, unique rules and NOT NULLs come at the cutover (seal/{domain}.sql). ")
     } else {
         String::new()
     };

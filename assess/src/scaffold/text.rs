@@ -4,44 +4,10 @@ use mapping::catalog::{Column, SqlType};
 
 use super::{
     Room,
-    column::{Cell, has_word, plain},
+    column::{Cell, plain},
     draft::{ColumnDraft, Made, TextRule},
-    words::words,
 };
-
-/// Words of what opens a door.
-const SECRET: [&str; 7] =
-    ["password", "pwd", "secret", "token", "salt", "credential", "credentials"];
-
-/// Words of what belongs to a person.
-const PERSONAL: [&str; 14] = [
-    "email",
-    "mail",
-    "phone",
-    "mobile",
-    "fax",
-    "iban",
-    "passport",
-    "ssn",
-    "birth",
-    "bank",
-    "account",
-    "card",
-    "salary",
-    "signature",
-];
-
-/// Pairs of words that do.
-const PERSONAL_PAIRS: [(&str, &str); 8] = [
-    ("e", "mail"),
-    ("register", "no"),
-    ("reg", "no"),
-    ("register", "number"),
-    ("personal", "no"),
-    ("tax", "id"),
-    ("national", "id"),
-    ("user", "key"),
-];
+use crate::names;
 
 pub(super) fn text<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
     let column = cell.column;
@@ -74,19 +40,15 @@ pub(super) fn text<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
 }
 
 fn mask(column: &Column, is_password: bool, draft: &mut ColumnDraft<'_>) {
-    let words = words(&column.name);
-    let pair = |(first, second): &(&str, &str)| {
-        words.windows(2).any(|pair| matches!(pair, [a, b] if a == first && b == second))
-    };
     if is_password {
         draft.remark(
             "As XAF hashed it; NULL is its user without a password, whom nobody may let in.",
         );
         draft.sensitive = true;
-    } else if has_word(column, &SECRET) {
+    } else if names::is_password(&column.name) {
         draft.ask("masked, because its name says a secret: does it have to move at all?");
         draft.sensitive = true;
-    } else if has_word(column, &PERSONAL) || PERSONAL_PAIRS.iter().any(pair) {
+    } else if names::is_personal(&column.name) {
         draft.ask("masked in reports and the quarantine, by its name: is it personal?");
         draft.sensitive = true;
     }

@@ -5,6 +5,7 @@ use super::{
     draft::{ColumnDraft, EntityDraft, LeftOut, Made, TextRule},
     notes::{Note, Syntax, write},
     outline::Outlines,
+    unique,
 };
 
 /// Names wider than this don't push all others to the right.
@@ -31,6 +32,7 @@ pub(super) fn mapping(room: &Room<'_>, domain: &str, entities: &[EntityDraft<'_>
     for draft in ours {
         text.push('\n');
         entity(draft, &mut text);
+        unique_rules(room, draft, &mut text);
     }
     File { path: format!("mappings/{domain}.toml"), text }
 }
@@ -88,6 +90,23 @@ fn left_out(left: &[LeftOut], out: &mut String) {
         }
         asked = question;
         out.push_str(&format!("{} = {}\n", key(&left.column), string(&left.reason)));
+    }
+}
+
+fn unique_rules(room: &Room<'_>, draft: &EntityDraft<'_>, out: &mut String) {
+    for rule in unique::said(room, draft) {
+        out.push_str("\n[[entity.unique]]\n");
+        let mut notes = vec![Note::remark(format!("{}.", rule.from))];
+        notes.extend(rule.question.map(Note::Question));
+        write(&notes, Syntax::Toml, out);
+        out.push_str(&format!("columns = {}\n", array(&rule.columns)));
+        for (is_said, line) in [
+            (draft.soft_delete && !rule.live, "among   = \"all\"\n"),
+            (!rule.nulls_equal, "nulls   = \"distinct\"\n"),
+            (rule.ignore_case, "case    = \"ignore\"\n"),
+        ] {
+            out.push_str(if is_said { line } else { "" });
+        }
     }
 }
 

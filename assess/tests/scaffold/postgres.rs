@@ -270,6 +270,34 @@ async fn a_seal_waits_for_the_cutover_and_makes_what_the_engine_would() {
     assert_eq!(made, wanted);
 }
 
+/// The statements of the seals that the cutover makes itself, by the names of their indexes.
+fn made_by_the_cutover(draft: &Scaffold) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let begin = "-- create unique index if not exists ";
+    for file in draft.files.iter().filter(|file| file.path.starts_with("seal/")) {
+        for statement in file.text.split(begin).skip(1) {
+            let statement = statement.split(';').next().expect("its end");
+            let statement = statement.replace("\n-- ", "\n");
+            let name = statement.split_whitespace().next().expect("its name").to_owned();
+            found.insert(name, format!("create unique index {statement}"));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_unique_rules_are_those_that_the_cutover_makes() {
+    let (draft, _database, target, _admin) = applied(Some(&assessment()), &said()).await;
+    let mut wanted = BTreeMap::new();
+    for domain in target.plan().domains() {
+        let indexes = target.unique_indexes(domain).await.expect("unique indexes");
+        wanted.extend(indexes.into_iter().map(|index| (index.name, index.rule.columns.len())));
+    }
+    let drafted = made_by_the_cutover(&draft);
+    assert_eq!(drafted.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+    assert_eq!(wanted.len(), 10, "{wanted:?}");
+}
+
 /// Trap 4: SQL Server takes two NULLs as equal, and lets a deleted row keep its number.
 #[tokio::test]
 async fn what_sql_server_keeps_unique_stays_unique() {
@@ -281,6 +309,10 @@ async fn what_sql_server_keeps_unique_stays_unique() {
     .await
     .expect("handed over");
     seal(&draft, &mut admin).await.expect("sealed");
+    for (name, sql) in made_by_the_cutover(&draft) {
+        let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await;
+        made.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
     for (sql, is_taken) in [
         ("insert into invoices (id) values (gen_random_uuid())", false),
         ("insert into invoices (id) values (gen_random_uuid())", true),

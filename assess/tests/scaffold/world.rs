@@ -92,7 +92,6 @@ impl ByHand for Assessment {
         for (table, column, values) in [
             ("Party", "Kind", &[(0, 90), (1, 28)][..]),
             ("Space", "SpaceKind", &[(0, 60), (1, 40), (2, 20)]),
-            ("Space", "FloorNo", &[(-1, 20), (1, 100)]),
             ("Contract", "Status", &[(0, 20), (1, 98), (4, 1)]),
             ("Invoice", "Status", &[(0, 20), (1, 100)]),
             ("Payment", "Method", &[(-1, 1), (0, 100), (1, 19)]),
@@ -120,6 +119,18 @@ impl ByHand for Assessment {
         self.hazard("Party", "Note", "text.nul", "write nul = \"strip\"");
         self.hazard("Property", "Address", "text.surrogate", "write surrogate = \"replace\"");
         self.hazard("ContractItem", "Space", "reference.orphans", "write orphans = \"null\"");
+        for (table, column) in [
+            ("ContractItem", "KeyCompanyNo"),
+            ("ContractItem", "KeyContractNo"),
+            ("Invoice", "ContractCompanyNo"),
+            ("Invoice", "ContractContractNo"),
+            ("PaymentAllocation", "PAYMENT_ID"),
+            ("PaymentAllocation", "INVOICE_ID"),
+            ("SpaceRate", "SPACE_ID"),
+            ("PermissionPolicyUserLoginInfo", "User"),
+        ] {
+            self.hazard(table, column, "reference.loose", "write as = \"ref\"");
+        }
         let owner = "\"Spacehub.Module.BusinessObjects.Owner\"";
         let tenant = "\"Spacehub.Module.BusinessObjects.Tenant\"";
         self.hazard("Party", "ObjectType", "type.names", &format!("{owner} and {tenant}"));
