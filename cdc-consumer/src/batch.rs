@@ -5,9 +5,12 @@
 //! that it touches. What can't be mapped goes into the batch's quarantine, whole.
 
 mod aside;
+mod drift;
+mod holds;
 mod kept;
 mod mask;
 pub(crate) mod offsets;
+mod route;
 mod table;
 mod waiting;
 
@@ -24,6 +27,7 @@ use mapping::{
 use target::{
     Batch, Checkpoint,
     batch::{Fence, LeftOut, ReadCounts},
+    follow::StopReason,
 };
 
 use crate::{
@@ -31,16 +35,16 @@ use crate::{
     error::Error,
     settings::{DriftPolicy, Settings},
     status::{Drift, MessageCounts},
+    topics::Topics,
 };
 
+use holds::Holds;
 use kept::Kept;
 pub use offsets::Owned;
 use offsets::{Arrival, Offsets};
-use table::{Change, Tables, Trouble};
+use route::{Route, RouteMemo};
+use table::{Change, Tables};
 use waiting::Waiting;
-
-/// Names of tables that no mapping file names, kept at most.
-const UNMAPPED_MAX: usize = 1_000;
 
 /// A message as it came.
 #[derive(Debug, Clone, Copy)]
@@ -70,21 +74,6 @@ pub struct Seen {
     pub drift: BTreeMap<mapping::plan::TableId, Drift>,
 }
 
-/// Where a topic's events go; topics carry one table each, nearly always.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Route {
-    Table(usize),
-    Marker,
-    Unmapped,
-}
-
-#[derive(Debug)]
-struct RouteMemo {
-    schema: String,
-    table: String,
-    route: Route,
-}
-
 /// What is collected for the next transaction.
 #[derive(Debug, Default)]
 struct Open {
@@ -106,6 +95,9 @@ pub struct Batcher {
     placeholder: String,
     allow_gaps: bool,
     drift_policy: DriftPolicy,
+    until: Option<Lsn>,
+    topics: Topics,
+    holds: Holds,
     decoder: Decoder,
     tables: Tables,
     routes: HashMap<Box<str>, RouteMemo>,
@@ -129,6 +121,9 @@ impl Batcher {
             placeholder: settings.modes.placeholder.clone(),
             allow_gaps: settings.allow_gaps,
             drift_policy: settings.drift,
+            until: settings.until,
+            topics: Topics::new(settings, &plan),
+            holds: Holds::default(),
             decoder: Decoder::default(),
             tables: Tables::new(settings.modes.clone()),
             routes: HashMap::new(),
@@ -149,6 +144,7 @@ impl Batcher {
         self.open = Open::new(&self.plan, &self.placeholder);
         self.marker_lsn = None;
         self.last_lsn = None;
+        self.forget_holds();
     }
 
     /// Data events collected.
@@ -166,7 +162,8 @@ impl Batcher {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.offsets.touched() && self.open.batch.fences.is_empty()
+        let batch = &self.open.batch;
+        !self.offsets.touched() && batch.fences.is_empty() && batch.stops.is_empty()
     }
 
     /// The newest marker met since the last call: its fence is to be recorded. A fence asked
@@ -234,7 +231,7 @@ impl Batcher {
     /// Takes in a message. `now_us` is the clock, microseconds since 1970 UTC.
     ///
     /// # Errors
-    /// [`Error::Gap`], and [`Error::Drift`] where the policy is to stop.
+    /// [`Error::Gap`].
     pub fn push(&mut self, incoming: &Incoming<'_>, now_us: i64) -> Result<(), Error> {
         let Incoming { topic, partition, offset, .. } = *incoming;
         match self.offsets.arrive(topic, partition, offset, self.allow_gaps)? {
@@ -243,54 +240,58 @@ impl Batcher {
                 self.seen.messages.duplicate += 1;
                 return Ok(());
             }
-            Arrival::Foreign => return Ok(()),
+            Arrival::Foreign | Arrival::Waits => return Ok(()),
         }
-        self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
-        let messages = &mut self.seen.messages;
-        match self.decoder.decode(topic, incoming.value) {
-            Ok(Message::Data(event)) => {
-                messages.data += 1;
-                self.push_event(incoming, &event, now_us)?;
+        let taken = match self.decoder.decode(topic, incoming.value) {
+            Ok(Message::Data(event)) => self.push_event(incoming, &event, now_us),
+            Ok(other) => {
+                self.seen.messages.count(&other);
+                true
             }
-            Ok(Message::Tombstone) => messages.tombstone += 1,
-            Ok(Message::Heartbeat) => messages.heartbeat += 1,
-            Ok(Message::Transaction(_)) => messages.transaction += 1,
-            Ok(Message::SchemaChange) => messages.schema_change += 1,
             Err(foreign) => {
-                messages.foreign += 1;
+                self.seen.messages.foreign += 1;
                 self.push_foreign(incoming, foreign);
+                true
             }
+        };
+        if taken {
+            self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
+            self.offsets.accept(topic, partition, offset);
         }
         Ok(())
     }
 
-    fn push_event(
-        &mut self,
-        incoming: &Incoming<'_>,
-        event: &Event<'_>,
-        now_us: i64,
-    ) -> Result<(), Error> {
+    /// Whether the event is in the batch; otherwise its partition waits before it.
+    fn push_event(&mut self, incoming: &Incoming<'_>, event: &Event<'_>, now_us: i64) -> bool {
         let lsn = event.source.commit_lsn;
-        self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
         if event.op != crate::decode::Op::Read {
             self.last_lsn = self.last_lsn.max(lsn);
         }
+        if self.until.is_some_and(|until| lsn > Some(until)) {
+            self.leave_for_good(incoming);
+            return false;
+        }
         let plan = Arc::clone(&self.plan);
-        match self.route(incoming.topic, event) {
+        let taken = match self.route(incoming.topic, event) {
             Route::Table(index) => match plan.tables.get(index) {
                 Some(table) => self.push_change(incoming, event, table, now_us),
-                None => Ok(()),
+                None => true,
             },
             Route::Marker => {
                 self.seen.messages.marker += 1;
                 self.marker_lsn = self.marker_lsn.max(lsn);
-                Ok(())
+                true
             }
             Route::Unmapped => {
                 self.count_unmapped(event);
-                Ok(())
+                true
             }
+        };
+        if taken {
+            self.seen.messages.data += 1;
+            self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
         }
+        taken
     }
 
     fn push_change(
@@ -299,13 +300,14 @@ impl Batcher {
         event: &Event<'_>,
         table: &TablePlan,
         now_us: i64,
-    ) -> Result<(), Error> {
-        self.open.rows += 1;
-        let counts = self.open.counts(table);
-        counts.read += 1;
+    ) -> bool {
+        if self.holds.contains(table.id) {
+            self.leave(incoming, table.id);
+            return false;
+        }
         if matches!(table.role, TableRole::Ignored { .. }) {
-            count(&mut counts.ignored, "ignored-table");
-            return Ok(());
+            count(&mut self.open.read_one(table).ignored, "ignored-table");
+            return true;
         }
         let change = self.tables.read(incoming, event, table, &mut self.decoder);
         self.note_drift(table, &change);
@@ -314,20 +316,24 @@ impl Batcher {
                 self.object_types.insert(oid, name.clone());
                 self.open.batch.object_types.push((oid, name));
             }
-            count(&mut self.open.counts(table).ignored, "object-types");
+            count(&mut self.open.read_one(table).ignored, "object-types");
             self.tables.recycle(change.values);
-            return Ok(());
+            return true;
         }
         if let Some(trouble) = &change.trouble {
             if trouble.drift && self.drift_policy == DriftPolicy::Stop {
-                return Err(drift_error(incoming, table, trouble));
+                let words = drift::words(table, trouble);
+                self.stop(incoming, table, StopReason::Drift, words);
+                return false;
             }
             let entry = self.entry(incoming, table, &change);
+            self.open.read_one(table);
             self.open.batch.quarantine.push(entry);
-            return Ok(());
+            return true;
         }
+        self.open.read_one(table);
         self.map_change(incoming, table, change, (now_us, false));
-        Ok(())
+        true
     }
 
     /// Maps a change. One of unknown type waits for its batch's end, unless it `has_waited`.
@@ -386,68 +392,20 @@ impl Batcher {
             self.map_change(&incoming, table, change, (waiting.now_us, true));
         }
     }
-
-    fn route(&mut self, topic: &str, event: &Event<'_>) -> Route {
-        let source = &event.source;
-        if let Some(memo) = self.routes.get(topic)
-            && memo.table == source.table
-            && memo.schema == source.schema
-        {
-            return memo.route.clone();
-        }
-        let is_marker = self.marker.schema.eq_ignore_ascii_case(&source.schema)
-            && self.marker.name.eq_ignore_ascii_case(&source.table);
-        let index = self.plan.tables.iter().position(|plan| {
-            plan.table.schema.eq_ignore_ascii_case(&source.schema)
-                && plan.table.name.eq_ignore_ascii_case(&source.table)
-        });
-        let route = match index {
-            _ if is_marker => Route::Marker,
-            Some(index) => Route::Table(index),
-            None => Route::Unmapped,
-        };
-        let (schema, table) = (source.schema.to_string(), source.table.to_string());
-        self.routes.insert(topic.into(), RouteMemo { schema, table, route: route.clone() });
-        route
-    }
-
-    fn count_unmapped(&mut self, event: &Event<'_>) {
-        let name = format!("{}.{}", event.source.schema, event.source.table);
-        let unmapped = &mut self.seen.unmapped;
-        if !unmapped.contains_key(&name) {
-            tracing::warn!(table = %name, "events of a table that no mapping file names are ignored");
-        }
-        if unmapped.len() < UNMAPPED_MAX || unmapped.contains_key(&name) {
-            count(unmapped, &name);
-        }
-    }
-
-    fn note_drift(&mut self, table: &TablePlan, change: &Change<'_>) {
-        let missing = change.trouble.as_ref().filter(|trouble| trouble.missing);
-        if change.unknown.is_empty() && missing.is_none() {
-            return;
-        }
-        let drift = self.seen.drift.entry(table.id).or_default();
-        for column in &change.unknown {
-            if !drift.unknown.contains_key(column) {
-                tracing::warn!(table = %table.table, column, "a column that the mapping doesn't know");
-            }
-            count(&mut drift.unknown, column);
-        }
-        if let Some(trouble) = missing {
-            if !drift.missing.contains_key(&trouble.column) {
-                let column = &trouble.column;
-                tracing::warn!(table = %table.table, column, "a mapped column is not in the events");
-            }
-            count(&mut drift.missing, &trouble.column);
-        }
-    }
 }
 
 impl Open {
     fn new(plan: &Arc<Plan>, placeholder: &str) -> Self {
         let read = vec![ReadCounts::default(); plan.tables.len()];
         Self { read, kept: Kept::new(plan, placeholder), ..Self::default() }
+    }
+
+    /// One event of the table more.
+    fn read_one(&mut self, table: &TablePlan) -> &mut ReadCounts {
+        self.rows += 1;
+        let counts = self.counts(table);
+        counts.read += 1;
+        counts
     }
 
     fn counts(&mut self, table: &TablePlan) -> &mut ReadCounts {
@@ -466,15 +424,5 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
         None => {
             counts.insert(name.into(), 1);
         }
-    }
-}
-
-fn drift_error(incoming: &Incoming<'_>, table: &TablePlan, trouble: &Trouble) -> Error {
-    let Incoming { topic, partition, offset, .. } = incoming;
-    Error::Drift {
-        table: table.table.to_string(),
-        column: trouble.column.clone(),
-        problem: trouble.fault.detail.clone(),
-        place: format!("{topic}/{partition} offset {offset}"),
     }
 }

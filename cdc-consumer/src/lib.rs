@@ -19,6 +19,7 @@ pub mod line;
 pub mod run;
 pub mod settings;
 pub mod status;
+pub mod topics;
 
 pub use decode::Decoder;
 pub use error::Error;

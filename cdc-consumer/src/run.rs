@@ -6,6 +6,9 @@
 //! ([`client`]).
 
 mod client;
+mod fences;
+mod flush;
+mod holds;
 mod reader;
 mod shared;
 mod topics;
@@ -19,19 +22,19 @@ use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     batch::Batcher,
     error::Error,
     settings::Settings,
     status::{Progress, Report, State},
+    topics::Topics,
 };
 
 use client::{Callbacks, client};
 use reader::{Reader, kafka};
 use shared::Shared;
-pub use topics::Topics;
 use writer::Writer;
 
 /// Consumes until it is cancelled (or has passed `settings.until`): finishes its batch, leaves the
@@ -57,6 +60,11 @@ pub async fn run(
     }
     let object_types =
         retried(&shared, "reading the object types", || target.object_types()).await?;
+    let states =
+        retried(&shared, "asking which tables are followed", || target.table_states()).await?;
+    shared.know_held(holds::held(&plan, states.unwrap_or_default()));
+    let watching = holds::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let _watching = AbortOnDropHandle::new(tokio::spawn(watching));
     let batcher =
         Batcher::new(&shared.settings, Arc::clone(&plan), object_types.unwrap_or_default());
     let callbacks = Callbacks {

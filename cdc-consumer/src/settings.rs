@@ -146,7 +146,7 @@ pub enum DriftPolicy {
     /// The event goes to quarantine, with the whole message.
     #[default]
     Quarantine,
-    /// The consumer stops, with the table and the column.
+    /// The table is stopped before the event, with the sentence; the others go on.
     Stop,
 }
 

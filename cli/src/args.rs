@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Backfill(BackfillArgs),
     /// Follow Debezium's change events until stopped
     Consume(ConsumeArgs),
+    /// Let the stream wait with tables, and go on
+    #[command(subcommand)]
+    Stream(StreamCommand),
     /// Compare legacy and target: equal, different or in flight, at an LSN
     Reconcile(ReconcileArgs),
     /// Serve the domains that are cut over, pass everything else to the legacy application
@@ -139,6 +142,27 @@ pub(crate) struct ConsumeArgs {
     /// Stop when the stream has passed this LSN
     #[arg(long, value_name = "LSN")]
     pub(crate) until: Option<String>,
+}
+
+/// `ficus stream`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StreamCommand {
+    /// Wait with tables: their place in Kafka is kept, the others go on
+    Pause {
+        /// Tables, entities or domains; all when none is named
+        names: Vec<String>,
+        /// Why (audited)
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Go on with tables that were paused, or stopped and are mended
+    Resume {
+        /// Tables, entities or domains; all when none is named
+        names: Vec<String>,
+        /// Why (audited)
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// `ficus reconcile`.

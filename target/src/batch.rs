@@ -9,6 +9,8 @@ use mapping::{
     row::Batches,
 };
 
+use crate::follow::TableStop;
+
 /// Everything that one transaction writes.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -28,6 +30,8 @@ pub struct Batch {
     /// Marker rows seen: `(token, commit LSN)` and the end offsets of all partitions at that
     /// moment. The stream has passed the LSN once every partition has reached its end offset.
     pub fences: Vec<Fence>,
+    /// Tables that the stream follows no further than the checkpoint says.
+    pub stops: Vec<TableStop>,
     /// What accounts for the rows.
     pub checkpoint: Checkpoint,
     /// The source rows behind the mapped ones, for the quarantine; without it, a row that

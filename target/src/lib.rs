@@ -7,7 +7,7 @@
 //! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`quarantine`], [`report`], [`status`].
+//! [`follow`], [`quarantine`], [`report`], [`status`].
 
 mod apply;
 pub mod batch;
@@ -20,6 +20,7 @@ pub mod domain;
 pub mod error;
 pub mod fence;
 mod fold;
+pub mod follow;
 mod gate;
 pub mod hook;
 mod keys;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mapping::{plan::TablePlan, position::Position, value::LegacyValue};
 use target::QuarantineEntry;
 
-use super::{Batcher, Incoming, Route, mask, table::Change};
+use super::{Batcher, Incoming, mask, route::Route, table::Change};
 use crate::decode::Foreign;
 
 impl Batcher {
@@ -47,8 +47,7 @@ impl Batcher {
             }
         };
         if let Some(table) = table {
-            self.open.rows += 1;
-            self.open.counts(table).read += 1;
+            self.open.read_one(table);
         }
         self.open.batch.quarantine.push(QuarantineEntry {
             table: table.map(|table| table.id),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     client::Client,
+    holds,
     shared::{Shared, Work},
 };
 use crate::{error::Error, status::State};
@@ -59,10 +60,14 @@ impl Writer {
             Checkpoint::None | Checkpoint::Chunk(_) => Vec::new(),
         };
         let has_fence = !work.batch.fences.is_empty();
+        let has_stops = !work.batch.stops.is_empty();
         match self.apply(work.batch).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
                 self.committed(&applied, &advances, work.generation);
+                if has_stops {
+                    self.learn_held().await;
+                }
                 if has_fence && let Err(error) = self.target.forget_fences().await {
                     tracing::debug!(%error, "old fences are still there");
                 }
@@ -70,6 +75,14 @@ impl Writer {
             Fate::Dropped => self.shared.fence(work.generation),
         }
         Ok(())
+    }
+
+    /// A stop that was committed just now is known at once.
+    async fn learn_held(&self) {
+        match self.target.table_states().await {
+            Ok(states) => self.shared.know_held(holds::held(self.target.plan(), states)),
+            Err(error) => tracing::debug!(%error, "asking which tables are followed"),
+        }
     }
 
     /// The one place that decides about failures of a batch, by [`target::Error::disposition`].

@@ -147,15 +147,28 @@ fn a_lone_surrogate_is_for_the_mapping_to_refuse() {
 }
 
 #[test]
-fn f52_a_missing_column_is_quarantine_or_the_end() {
+fn f52_a_missing_column_is_quarantine_or_stops_its_table() {
     let row = contract().row(true).replace(r#""Status":2,"#, "");
     let value = event("Contract", "c", None, Some(&row), AT);
     assert_eq!(quarantined(&value).rule, "column.missing");
     let settings = Settings { drift: DriftPolicy::Stop, ..settings() };
     let mut batcher = Batcher::new(&settings, plan(), Default::default());
     batcher.assign(vec![owned(TOPIC, 0)]);
-    let error = batcher.push(&Record::of(&value).incoming(TOPIC, 0, 0), 0).unwrap_err();
-    assert!(matches!(error, Error::Drift { ref column, .. } if column == "Status"), "{error}");
+    let records = [
+        Record::insert(&contract(), AT),
+        Record::of(&value),
+        Record::tombstone(&contract()),
+        Record::insert(&contract(), AT),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    // What came before is applied, and nothing that comes after.
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (1, 0));
+    assert!(batch.stops[0].detail.contains("`Status`"), "{}", batch.stops[0].detail);
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 1);
+    assert_eq!(batcher.waiting_partitions(), [(TOPIC.to_owned(), 0)]);
+    assert!(batcher.take().is_none());
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! `ficus consume`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use cdc_consumer::{Progress, status::State};
+use cdc_consumer::{
+    Progress,
+    status::{Ended, State},
+};
 use mapping::position::Lsn;
+use target::follow::TableState;
 use tokio::sync::watch;
 
 use crate::{
@@ -29,17 +33,35 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     let (report, ()) = tokio::join!(consuming, tell_states(watch));
     let report = report?;
     out::line(summary(&plan, &report));
+    let held = &report.progress.held;
+    if report.ended == Ended::ReachedLsn && !held.is_empty() {
+        out::note(format!("not everything is there: {} tables wait", held.len()));
+        return Ok(Exit::Different);
+    }
     Ok(Exit::Success)
 }
 
-/// Tells when the consumer begins to wait, and when it follows; ends with the consumer.
+/// Tells when the consumer begins to wait, when it follows, and which tables wait; ends with the
+/// consumer.
 async fn tell_states(mut watch: watch::Receiver<Progress>) {
     let mut told = String::new();
+    let mut held = BTreeMap::new();
     loop {
-        let words = words(&watch.borrow_and_update());
+        let now = watch.borrow_and_update().clone();
+        let words = words(&now);
         if words != told && !words.is_empty() {
             out::note(&words);
             told = words;
+        }
+        if now.held != held {
+            for state in now.held.iter().filter(|(id, state)| held.get(*id) != Some(*state)) {
+                let TableState { table, state, detail, remedy, .. } = state.1;
+                out::note(format!("{table} is {state}: {detail}\n  {remedy}"));
+            }
+            for state in held.iter().filter(|(id, _)| !now.held.contains_key(*id)) {
+                out::note(format!("{} goes on", state.1.table));
+            }
+            held = now.held;
         }
         if watch.changed().await.is_err() {
             return;
