@@ -105,11 +105,11 @@ impl Error {
             }
             Self::Gap { .. } => {
                 "a compacted topic or a transactional producer leaves gaps: allow them with \
-                 `allow_gaps`, else backfill the table again and reconcile it"
+                 `consume.allow_gaps`, else backfill the table again and reconcile it"
             }
             Self::Retention { .. } => {
-                "backfill the table again, then start once with `lost_offsets = \"accept\"`, and \
-                 raise the topic's retention"
+                "backfill the table again, then start once with `consume.lost_offsets = \"accept\"`, \
+                 and raise the topic's retention"
             }
             Self::Truncated { .. } | Self::OutOfRange { .. } => {
                 "if the topic was made anew, use a new consumer group and backfill its table \

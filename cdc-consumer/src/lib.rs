@@ -15,6 +15,7 @@ pub mod batch;
 pub mod canonical;
 pub mod decode;
 pub mod error;
+pub mod gap;
 pub mod line;
 pub mod run;
 pub mod settings;
@@ -23,6 +24,7 @@ pub mod topics;
 
 pub use decode::Decoder;
 pub use error::Error;
+pub use gap::Capture;
 pub use line::{Types, decode_line};
 pub use run::run;
 pub use settings::{Modes, Settings};

@@ -8,6 +8,7 @@
 mod client;
 mod fences;
 mod flush;
+mod gaps;
 mod holds;
 mod reader;
 mod shared;
@@ -60,11 +61,18 @@ pub async fn run(
     }
     let object_types =
         retried(&shared, "reading the object types", || target.object_types()).await?;
+    let capture = shared.settings.capture.as_ref().and_then(|answers| answers.borrow().clone());
+    if let Some(capture) = capture {
+        let look = || gaps::look(&shared, &target, &plan, &capture);
+        retried(&shared, "looking for lost changes", look).await?;
+    }
     let states =
         retried(&shared, "asking which tables are followed", || target.table_states()).await?;
     shared.know_held(holds::held(&plan, states.unwrap_or_default()));
     let watching = holds::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
     let _watching = AbortOnDropHandle::new(tokio::spawn(watching));
+    let watching = gaps::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let _watching_gaps = AbortOnDropHandle::new(tokio::spawn(watching));
     let batcher =
         Batcher::new(&shared.settings, Arc::clone(&plan), object_types.unwrap_or_default());
     let callbacks = Callbacks {

@@ -3,6 +3,9 @@
 use std::str::FromStr;
 
 use mapping::position::Lsn;
+use tokio::sync::watch;
+
+use crate::gap::Capture;
 
 /// `decimal.handling.mode` of the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -203,6 +206,9 @@ pub struct Settings {
     pub lost_offsets: LostOffsets,
     /// What happens when a mapped column is missing from an event or has another type.
     pub drift: DriftPolicy,
+    /// What CDC has, asked of the legacy server by whoever can, again and again. The first answer
+    /// is there before the run begins. `None`: nobody asks, and lost changes are not noticed.
+    pub capture: Option<watch::Receiver<Option<Capture>>>,
     /// Stop when everything up to this LSN is applied. A marker at it or a change above it must
     /// come by, for nothing else proves it.
     pub until: Option<Lsn>,
@@ -232,6 +238,7 @@ impl Settings {
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
             drift: DriftPolicy::default(),
+            capture: None,
             until: None,
         }
     }

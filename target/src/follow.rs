@@ -106,6 +106,8 @@ pub struct TableState {
     pub since_ms: i64,
     /// No change up to here is missing from Kafka.
     pub verified: Option<Lsn>,
+    /// Somebody went on after a gap, and it was not looked at since.
+    pub gap_accepted: bool,
 }
 
 impl Target {
@@ -115,7 +117,7 @@ impl Target {
     /// [`Error::Postgres`].
     pub async fn table_states(&self) -> Result<Vec<TableState>, Error> {
         let rows = sqlx::query(
-            "select source_table, state, reason, detail, remedy, verified_lsn,
+            "select source_table, state, reason, detail, remedy, verified_lsn, gap_accepted,
                     (extract(epoch from since) * 1000)::int8 as since_ms
              from ficus.stream_table order by source_table",
         )
@@ -132,6 +134,7 @@ impl Target {
                     remedy: row.get("remedy"),
                     since_ms: row.get("since_ms"),
                     verified: lsn(row.get("verified_lsn")),
+                    gap_accepted: row.get("gap_accepted"),
                 })
             })
             .collect()

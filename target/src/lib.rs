@@ -21,6 +21,7 @@ pub mod error;
 pub mod fence;
 mod fold;
 pub mod follow;
+pub mod gap;
 mod gate;
 pub mod hook;
 mod keys;

@@ -1,9 +1,12 @@
 //! `ficus consume`.
 
+mod capture;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use cdc_consumer::{
     Progress,
+    settings::LostOffsets,
     status::{Ended, State},
 };
 use mapping::position::Lsn;
@@ -27,6 +30,8 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     }
     parts::learn_object_types(settings, &target).await?;
     let stop = parts::stop_on_signal()?;
+    let asking = capture::ask(settings, stop.clone()).await?;
+    consumer.capture = asking.as_ref().map(|asking| asking.answers.clone());
     let (progress, watch) = watch::channel(Progress::default());
     let consuming = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop);
     // The story has no end of its own: it is told as long as the consumer runs.
@@ -98,6 +103,11 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    consumer.allow_gaps = settings.text("consume.allow_gaps").as_deref() == Some("yes");
+    consumer.lost_offsets = match settings.text("consume.lost_offsets").as_deref() {
+        Some("accept") => LostOffsets::Accept,
+        _ => LostOffsets::Stop,
+    };
     Ok(consumer)
 }
 

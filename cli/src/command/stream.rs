@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mapping::plan::{Plan, TableId, TableRole};
 use target::{
     domain::Decision,
-    follow::{Follow, TableState},
+    follow::{Follow, StopReason, TableState},
 };
 
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) async fn run(command: &StreamCommand, settings: &Settings) -> anyhow:
     let target = parts::target(settings, &plan).await?;
     let actor = super::quarantine::actor();
     let states = target.table_states().await?;
+    if let (StreamCommand::Resume { .. }, None) = (command, reason) {
+        accept_knowingly(&plan, &tables, &states)?;
+    }
     for table in tables {
         let name = table_name(&plan, table);
         let known = states.iter().find(|state| state.table == name);
@@ -50,6 +53,22 @@ pub(crate) async fn run(command: &StreamCommand, settings: &Settings) -> anyhow:
         out::line(told);
     }
     Ok(Exit::Success)
+}
+
+/// To go on after a gap is to accept what is lost; without a word nobody does.
+fn accept_knowingly(
+    plan: &Plan,
+    tables: &BTreeSet<TableId>,
+    states: &[TableState],
+) -> anyhow::Result<()> {
+    let names: Vec<String> = tables.iter().map(|table| table_name(plan, *table)).collect();
+    let gap =
+        states.iter().find(|s| s.reason == StopReason::Gap.as_str() && names.contains(&s.table));
+    let Some(state) = gap else { return Ok(()) };
+    Err(usage(format!(
+        "{}; {}. To go on without, and so to accept the loss, say why with --reason",
+        state.detail, state.remedy
+    )))
 }
 
 fn unchanged(name: &str, known: Option<&TableState>) -> String {

@@ -152,6 +152,24 @@ pub(crate) const KEYS: &[Key] = &[
         "milliseconds that an event waits for company at most",
     ),
     key(
+        "consume.gap_check_ms",
+        Kind::Number(1_000, 86_400_000),
+        Some("60000"),
+        "how often CDC is asked whether it removed changes unread",
+    ),
+    key(
+        "consume.lost_offsets",
+        Kind::Choice(&["stop", "accept"]),
+        Some("stop"),
+        "when Kafka deleted messages unread: stop, or (once, after a new copy) accept",
+    ),
+    key(
+        "consume.allow_gaps",
+        Kind::Choice(&["no", "yes"]),
+        Some("no"),
+        "whether offsets may be missing: compacted topics, transactional producers",
+    ),
+    key(
         "reconcile.patience_ms",
         Kind::Number(0, 86_400_000),
         Some("60000"),

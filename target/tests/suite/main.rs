@@ -9,6 +9,8 @@ mod encoding;
 #[cfg(test)]
 mod fencing;
 #[cfg(test)]
+mod follow;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod keys;
