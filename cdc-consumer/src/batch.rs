@@ -21,23 +21,24 @@ use std::{
 
 use mapping::{
     catalog::LegacyTable,
-    plan::{Context, ObjectTypes, Outcome, Plan, TablePlan, TableRole},
+    plan::{Context, ObjectTypes, Outcome, Plan, TableId, TablePlan, TableRole},
     position::Lsn,
 };
 use target::{
     Batch, Checkpoint,
     batch::{Fence, LeftOut, ReadCounts},
-    follow::StopReason,
+    drift::DriftKind,
 };
 
 use crate::{
     decode::{Decoder, Event, Message},
     error::Error,
-    settings::{DriftPolicy, Settings},
+    settings::{DriftPolicies, Settings},
     status::{Drift, MessageCounts},
     topics::Topics,
 };
 
+use drift::Met;
 use holds::Holds;
 use kept::Kept;
 pub use offsets::Owned;
@@ -71,7 +72,7 @@ pub struct Seen {
     /// Events of tables that no mapping file names.
     pub unmapped: BTreeMap<String, u64>,
     /// Columns that surprise, by table.
-    pub drift: BTreeMap<mapping::plan::TableId, Drift>,
+    pub drift: BTreeMap<TableId, Drift>,
 }
 
 /// What is collected for the next transaction.
@@ -82,6 +83,7 @@ struct Open {
     read: Vec<ReadCounts>,
     kept: Kept,
     waiting: Vec<Waiting>,
+    drift: drift::Notes,
     rows: usize,
     bytes: usize,
 }
@@ -94,7 +96,8 @@ pub struct Batcher {
     marker: LegacyTable,
     placeholder: String,
     allow_gaps: bool,
-    drift_policy: DriftPolicy,
+    drift_policies: DriftPolicies,
+    tolerant: BTreeMap<TableId, Option<Arc<TablePlan>>>,
     until: Option<Lsn>,
     topics: Topics,
     holds: Holds,
@@ -120,7 +123,8 @@ impl Batcher {
             marker: LegacyTable::new(schema, table),
             placeholder: settings.modes.placeholder.clone(),
             allow_gaps: settings.allow_gaps,
-            drift_policy: settings.drift,
+            drift_policies: settings.drift.clone(),
+            tolerant: BTreeMap::new(),
             until: settings.until,
             topics: Topics::new(settings, &plan),
             holds: Holds::default(),
@@ -224,6 +228,7 @@ impl Batcher {
             .map(|(table, counts)| (table.id, counts))
             .collect();
         batch.sources = Some(Box::new(open.kept));
+        batch.drift = open.drift.into_values().collect();
         batch.checkpoint = Checkpoint::Offsets { group: self.group.clone(), advances };
         Some(batch)
     }
@@ -309,30 +314,43 @@ impl Batcher {
             count(&mut self.open.read_one(table).ignored, "ignored-table");
             return true;
         }
-        let change = self.tables.read(incoming, event, table, &mut self.decoder);
-        self.note_drift(table, &change);
+        let mut change = self.tables.read(incoming, event, table, &mut self.decoder);
+        let met = self.meet(incoming, table, &change);
+        if let Met::Stopped = met {
+            return false;
+        }
+        self.open.read_one(table);
+        if let Met::InPart(_) = met {
+            change.trouble = None;
+        }
         if table.role == TableRole::ObjectTypes && change.trouble.is_none() {
             if let Some((oid, name)) = change.object_type(table) {
                 self.object_types.insert(oid, name.clone());
                 self.open.batch.object_types.push((oid, name));
             }
-            count(&mut self.open.read_one(table).ignored, "object-types");
+            count(&mut self.open.counts(table).ignored, "object-types");
             self.tables.recycle(change.values);
             return true;
         }
-        if let Some(trouble) = &change.trouble {
-            if trouble.drift && self.drift_policy == DriftPolicy::Stop {
-                let words = drift::words(table, trouble);
-                self.stop(incoming, table, StopReason::Drift, words);
-                return false;
+        match met {
+            Met::Aside(column, DriftKind::Unknown) => {
+                let mut entry = self.entry(incoming, table, &change);
+                entry.rule = "column.unknown".into();
+                entry.detail = format!("`{column}` is a column that the mapping does not know");
+                entry.column = column;
+                self.open.batch.quarantine.push(entry);
             }
-            let entry = self.entry(incoming, table, &change);
-            self.open.read_one(table);
-            self.open.batch.quarantine.push(entry);
-            return true;
+            _ if change.trouble.is_some() => {
+                let entry = self.entry(incoming, table, &change);
+                self.open.batch.quarantine.push(entry);
+            }
+            Met::InPart(tolerant) => {
+                self.map_change(incoming, &tolerant, change, (now_us, false));
+            }
+            Met::Whole | Met::Aside(..) | Met::Stopped => {
+                self.map_change(incoming, table, change, (now_us, false));
+            }
         }
-        self.open.read_one(table);
-        self.map_change(incoming, table, change, (now_us, false));
         true
     }
 
@@ -388,7 +406,9 @@ impl Batcher {
             };
             let Route::Table(index) = self.route(incoming.topic, &event) else { continue };
             let Some(table) = plan.tables.get(index) else { continue };
-            let change = self.tables.read(&incoming, &event, table, &mut self.decoder);
+            let mut change = self.tables.read(&incoming, &event, table, &mut self.decoder);
+            let in_part = change.trouble.take().and_then(|_| self.tolerant(table));
+            let table = in_part.as_deref().unwrap_or(table);
             self.map_change(&incoming, table, change, (waiting.now_us, true));
         }
     }

@@ -61,6 +61,8 @@ pub async fn run(
     }
     let object_types =
         retried(&shared, "reading the object types", || target.object_types()).await?;
+    let known = || target.forget_known_columns();
+    retried(&shared, "forgetting columns that are known by now", known).await?;
     let capture = shared.settings.capture.as_ref().and_then(|answers| answers.borrow().clone());
     if let Some(capture) = capture {
         let look = || gaps::look(&shared, &target, &plan, &capture);

@@ -1,11 +1,14 @@
 //! What can be set, with units in the names.
 
+mod drift;
+
 use std::str::FromStr;
 
 use mapping::position::Lsn;
 use tokio::sync::watch;
 
 use crate::gap::Capture;
+pub use drift::{DriftPolicies, DriftPolicy, DriftPolicyError};
 
 /// `decimal.handling.mode` of the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -143,16 +146,6 @@ impl Default for Modes {
     }
 }
 
-/// What an event of a mapped table with a surprising shape leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DriftPolicy {
-    /// The event goes to quarantine, with the whole message.
-    #[default]
-    Quarantine,
-    /// The table is stopped before the event, with the sentence; the others go on.
-    Stop,
-}
-
 /// What messages that the broker deleted before they were read lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LostOffsets {
@@ -204,8 +197,8 @@ pub struct Settings {
     pub allow_gaps: bool,
     /// What happens when the broker has deleted unread messages.
     pub lost_offsets: LostOffsets,
-    /// What happens when a mapped column is missing from an event or has another type.
-    pub drift: DriftPolicy,
+    /// What happens when an event has another shape than the mapping was made for.
+    pub drift: DriftPolicies,
     /// What CDC has, asked of the legacy server by whoever can, again and again. The first answer
     /// is there before the run begins. `None`: nobody asks, and lost changes are not noticed.
     pub capture: Option<watch::Receiver<Option<Capture>>>,
@@ -237,7 +230,7 @@ impl Settings {
             session_timeout_ms: 10_000,
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
-            drift: DriftPolicy::default(),
+            drift: DriftPolicies::default(),
             capture: None,
             until: None,
         }

@@ -73,6 +73,8 @@ pub struct Drift {
     pub unknown: BTreeMap<String, u64>,
     /// Columns that the mapping reads and events didn't have, with those events' number.
     pub missing: BTreeMap<String, u64>,
+    /// Columns whose values are of another type, with those events' number.
+    pub retyped: BTreeMap<String, u64>,
 }
 
 /// A picture of the consumer.

@@ -41,3 +41,19 @@ create trigger stream_table_audit after insert or update on ficus.stream_table
   for each row execute function ficus.stream_table_audit();
 
 grant select on ficus.stream_table to ficus_reader;
+
+-- Columns of the events that surprised, for status.
+create table ficus.stream_drift (
+  source_table text not null,
+  source_column text not null,
+  kind text not null,
+  policy text not null,
+  events bigint not null default 0,
+  first_at timestamptz not null default clock_timestamp(),
+  last_at timestamptz not null default clock_timestamp(),
+  first_position bytea not null,
+  constraint stream_drift_pkey primary key (source_table, source_column, kind),
+  constraint stream_drift_kind_check check (kind in ('unknown', 'missing', 'retyped')),
+  constraint stream_drift_position_check check (octet_length(first_position) = 18)
+);
+grant select on ficus.stream_drift to ficus_reader;

@@ -252,7 +252,7 @@ impl Target {
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;
-        self.store_stops(session.connection, &batch.stops).await?;
+        self.store_surprises(session.connection, batch).await?;
         self.close_counts(&mut session.tally, &batch.read, origin)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");

@@ -9,7 +9,7 @@ use mapping::{
     row::Batches,
 };
 
-use crate::follow::TableStop;
+use crate::{drift::DriftNote, follow::TableStop};
 
 /// Everything that one transaction writes.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub struct Batch {
     pub fences: Vec<Fence>,
     /// Tables that the stream follows no further than the checkpoint says.
     pub stops: Vec<TableStop>,
+    /// Columns that surprised, each at most once.
+    pub drift: Vec<DriftNote>,
     /// What accounts for the rows.
     pub checkpoint: Checkpoint,
     /// The source rows behind the mapped ones, for the quarantine; without it, a row that

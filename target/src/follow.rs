@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 use mapping::{plan::TableId, position::Lsn};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::{Error, Target, domain::Decision, partition::lsn};
+use crate::{Batch, Error, Target, domain::Decision, partition::lsn};
 
 /// Whether the stream reads a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,15 +149,16 @@ impl Target {
         self.store_stop(&mut connection, stop).await
     }
 
-    pub(crate) async fn store_stops(
+    /// What a batch has to say of its tables, beside the rows.
+    pub(crate) async fn store_surprises(
         &self,
         connection: &mut PgConnection,
-        stops: &[TableStop],
+        batch: &Batch,
     ) -> Result<(), Error> {
-        for stop in stops {
+        for stop in &batch.stops {
             self.store_stop(connection, stop).await?;
         }
-        Ok(())
+        self.store_drift(connection, &batch.drift).await
     }
 
     /// A table that is stopped stays so, with the first reason; but a gap, which needs a new copy,
@@ -247,6 +248,11 @@ impl Target {
         .execute(&mut *transaction)
         .await
         .map_err(resuming())?;
+        sqlx::query("delete from ficus.stream_drift where source_table = $1 and kind <> 'unknown'")
+            .bind(&name)
+            .execute(&mut *transaction)
+            .await
+            .map_err(resuming())?;
         transaction.commit().await.map_err(resuming())?;
         before.map_or(Ok(Follow::Following), |before| before.parse())
     }

@@ -17,6 +17,7 @@ pub mod compare;
 pub mod connect;
 mod copy;
 pub mod domain;
+pub mod drift;
 pub mod error;
 pub mod fence;
 mod fold;

@@ -22,9 +22,10 @@ use crate::{
 
 /// Follows the stream until a signal, or until it has passed an LSN.
 pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
     let mut consumer = self::settings(settings)?;
+    let plan = parts::plan(settings).await?;
+    check_tables(&consumer, &plan)?;
+    let target = parts::target(settings, &plan).await?;
     if let Some(text) = &args.until {
         consumer.until = Some(Lsn::parse(text).map_err(|error| usage(error.to_string()))?);
     }
@@ -103,12 +104,31 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    consumer.drift = settings
+        .text("consume.drift")
+        .unwrap_or_default()
+        .parse()
+        .map_err(|error| usage(format!("consume.drift: {error}")))?;
     consumer.allow_gaps = settings.text("consume.allow_gaps").as_deref() == Some("yes");
     consumer.lost_offsets = match settings.text("consume.lost_offsets").as_deref() {
         Some("accept") => LostOffsets::Accept,
         _ => LostOffsets::Stop,
     };
     Ok(consumer)
+}
+
+/// A misspelt table would get no policy, silently.
+fn check_tables(
+    consumer: &cdc_consumer::Settings,
+    plan: &mapping::plan::Plan,
+) -> anyhow::Result<()> {
+    for name in consumer.drift.tables() {
+        let known = plan.tables.iter().any(|t| t.table.to_string().eq_ignore_ascii_case(name));
+        if !known {
+            return Err(usage(format!("consume.drift: no mapping file names a table `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 /// How the connector writes values.

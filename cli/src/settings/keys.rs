@@ -152,6 +152,12 @@ pub(crate) const KEYS: &[Key] = &[
         "milliseconds that an event waits for company at most",
     ),
     key(
+        "consume.drift",
+        Kind::Text,
+        Some("unknown=report, missing=stop, retyped=stop"),
+        "columns that surprise: report, quarantine or stop; for one table: dbo.Payment:missing=report",
+    ),
+    key(
         "consume.gap_check_ms",
         Kind::Number(1_000, 86_400_000),
         Some("60000"),

@@ -5,6 +5,7 @@ use target::{
     batch::ChunkProgress,
     chunk::ChunkPlan,
     domain::Decision,
+    drift::{DriftKind, DriftNote},
     follow::{Follow, StopReason, TableStop},
 };
 
@@ -113,4 +114,37 @@ async fn a_copy_speaks_from_its_oldest_chunk_on() {
     lab.target.note_verified(&[(table, lsn(35))]).await.expect("noted");
     let states = lab.target.table_states().await.expect("states");
     assert_eq!((states[0].state, states[0].verified), (Follow::Following, Some(lsn(40))));
+}
+
+#[tokio::test]
+async fn surprises_are_counted_until_somebody_has_mended_them() {
+    let lab = Lab::new().await;
+    let table = lab.target.plan().table("dbo", "Contract").expect("a table").id;
+    let note = |column: &str, kind, events| DriftNote {
+        table,
+        column: column.to_owned(),
+        kind,
+        policy: "report",
+        events,
+        first: at(events),
+    };
+    for events in [3, 4] {
+        let mut builder = lab.batch();
+        builder.batch.drift = vec![
+            note("New", DriftKind::Unknown, events),
+            note("Old", DriftKind::Missing, events),
+            note("total", DriftKind::Unknown, events),
+        ];
+        builder.apply(&lab.target).await;
+    }
+    let shown = async || {
+        let drift = lab.target.drift().await.expect("drift");
+        drift.iter().map(|d| format!("{} {} {}", d.column, d.kind, d.events)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, ["New unknown 7", "Old missing 7", "total unknown 7"]);
+    assert_eq!(lab.target.drift().await.expect("drift")[0].first, at(3));
+    // The mapping has learnt one of them; the other is over when somebody says so.
+    assert_eq!(lab.target.forget_known_columns().await.expect("forgotten"), 1);
+    lab.target.resume_table(table, ME).await.expect("resumed");
+    assert_eq!(shown().await, ["New unknown 7"]);
 }

@@ -1,6 +1,6 @@
 //! Tables that wait while the others go on.
 
-use cdc_consumer::{Progress, Settings, settings::DriftPolicy, status::Ended};
+use cdc_consumer::{Progress, Settings, status::Ended};
 use target::{domain::Decision, follow::Follow};
 
 use super::world::World;
@@ -71,7 +71,7 @@ async fn a_paused_table_waits_and_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f52_a_vanished_column_stops_its_table_and_no_other() {
     let world = World::start("vanished").await;
-    let settings = Settings { drift: DriftPolicy::Stop, ..world.settings() };
+    let settings = world.settings();
     let consumer = world.consume(settings.clone());
     let row = |number| Contract::new(number, 1, Some("terms"));
     let without = row("B").row(true).replace(r#""Status":1,"#, "");
@@ -104,7 +104,8 @@ async fn f52_a_vanished_column_stops_its_table_and_no_other() {
     world.eventually("it is stopped again", async |world| stops(world).await == 2).await;
     consumer.stop().await.unwrap();
 
-    let settings = Settings { drift: DriftPolicy::Quarantine, ..settings };
+    let drift = "Contract:missing=quarantine".parse().unwrap();
+    let settings = Settings { drift, ..settings };
     let consumer = world.consume(settings);
     world.target.resume_table(contracts, ME).await.unwrap();
     world.eventually("it goes on", async |world| numbers(world).await == ["A", "C", "D"]).await;
