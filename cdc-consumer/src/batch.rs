@@ -6,6 +6,7 @@
 
 mod aside;
 mod drift;
+mod headers;
 mod holds;
 mod kept;
 mod mask;
@@ -31,7 +32,8 @@ use target::{
 };
 
 use crate::{
-    decode::{Decoder, Event, Message},
+    breaker::Breaker,
+    decode::{Decoder, Event, Message, OLD_KEY_HEADER},
     error::Error,
     settings::{DriftPolicies, Settings},
     status::{Drift, MessageCounts},
@@ -39,6 +41,7 @@ use crate::{
 };
 
 use drift::Met;
+pub use headers::Headers;
 use holds::Holds;
 use kept::Kept;
 pub use offsets::Owned;
@@ -60,8 +63,15 @@ pub struct Incoming<'a> {
     pub key: Option<&'a [u8]>,
     /// The value.
     pub value: Option<&'a [u8]>,
+    /// Its headers, as [`Headers::as_bytes`] gives them.
+    pub headers: &'a [u8],
+}
+
+impl Incoming<'_> {
     /// Whether it has the header [`crate::decode::OLD_KEY_HEADER`].
-    pub renamed: bool,
+    fn is_renamed(&self) -> bool {
+        headers::each(self.headers).any(|(key, _)| key == OLD_KEY_HEADER.as_bytes())
+    }
 }
 
 /// Counts since the start that are not in Postgres.
@@ -105,6 +115,8 @@ pub struct Batcher {
     tables: Tables,
     routes: HashMap<Box<str>, RouteMemo>,
     object_types: ObjectTypes,
+    breaker: Breaker,
+    refused_max: u64,
     offsets: Offsets,
     open: Open,
     marker_lsn: Option<Lsn>,
@@ -132,6 +144,8 @@ impl Batcher {
             tables: Tables::new(settings.modes.clone()),
             routes: HashMap::new(),
             object_types,
+            breaker: Breaker::new(settings.quarantine_in_a_row_max),
+            refused_max: settings.quarantine_in_a_row_max,
             offsets: Offsets::default(),
             open: Open::new(&plan, &settings.modes.placeholder),
             marker_lsn: None,
@@ -139,6 +153,11 @@ impl Batcher {
             seen: Seen::default(),
             plan,
         }
+    }
+
+    /// Messages come out of the quarantine, without the values that may not be stored there.
+    pub(crate) fn expect_hidden_values(&mut self) {
+        self.tables.hidden = true;
     }
 
     /// Takes over partitions. What was collected is dropped: its offsets were not committed, so
@@ -228,6 +247,7 @@ impl Batcher {
             .map(|(table, counts)| (table.id, counts))
             .collect();
         batch.sources = Some(Box::new(open.kept));
+        batch.refused_max = usize::try_from(self.refused_max).ok();
         batch.drift = open.drift.into_values().collect();
         batch.checkpoint = Checkpoint::Offsets { group: self.group.clone(), advances };
         Some(batch)
@@ -319,7 +339,6 @@ impl Batcher {
         if let Met::Stopped = met {
             return false;
         }
-        self.open.read_one(table);
         if let Met::InPart(_) = met {
             change.trouble = None;
         }
@@ -328,7 +347,7 @@ impl Batcher {
                 self.object_types.insert(oid, name.clone());
                 self.open.batch.object_types.push((oid, name));
             }
-            count(&mut self.open.counts(table).ignored, "object-types");
+            count(&mut self.open.read_one(table).ignored, "object-types");
             self.tables.recycle(change.values);
             return true;
         }
@@ -338,60 +357,69 @@ impl Batcher {
                 entry.rule = "column.unknown".into();
                 entry.detail = format!("`{column}` is a column that the mapping does not know");
                 entry.column = column;
-                self.open.batch.quarantine.push(entry);
+                self.put_aside(incoming, table, entry)
             }
             _ if change.trouble.is_some() => {
                 let entry = self.entry(incoming, table, &change);
-                self.open.batch.quarantine.push(entry);
+                self.put_aside(incoming, table, entry)
             }
-            Met::InPart(tolerant) => {
-                self.map_change(incoming, &tolerant, change, (now_us, false));
-            }
+            Met::InPart(tolerant) => self.map_change(incoming, &tolerant, change, (now_us, false)),
             Met::Whole | Met::Aside(..) | Met::Stopped => {
-                self.map_change(incoming, table, change, (now_us, false));
+                let hidden = self.tables.hidden && !table.sensitive_columns().is_empty();
+                let tolerant = hidden.then(|| self.tolerant(table)).flatten();
+                let table = tolerant.as_deref().unwrap_or(table);
+                self.map_change(incoming, table, change, (now_us, false))
             }
         }
-        true
     }
 
-    /// Maps a change. One of unknown type waits for its batch's end, unless it `has_waited`.
+    /// Maps a change; whether it is in the batch. One of unknown type waits for its batch's end,
+    /// unless it `has_waited` (and was counted as read then).
     fn map_change(
         &mut self,
         incoming: &Incoming<'_>,
         table: &TablePlan,
         change: Change<'_>,
         (now_us, has_waited): (i64, bool),
-    ) {
+    ) -> bool {
         let sequence = u32::try_from(self.open.batch.tables.len()).unwrap_or(u32::MAX);
         let context = Context { object_types: &self.object_types, seen_at_us: now_us };
         let mapped = table.map(&change.source(sequence), &context, &mut self.open.batch.rows);
-        match mapped {
-            Outcome::Mapped(_) => {
-                self.open.batch.tables.push(table.id);
-                self.open.kept.push(incoming, table.id);
-            }
-            Outcome::Ignored(rule) => {
-                count(&mut self.open.counts(table).ignored, &rule);
-                let feeds = matches!(&table.role, TableRole::Entities(all) if all.len() > 1);
-                let key = feeds.then(|| table.canonical_key(&change.values)).flatten();
-                let position = change.position;
-                let left_out = key.map(|key| LeftOut { table: table.id, key, position });
-                self.open.batch.left_out.extend(left_out);
-            }
-            Outcome::Rejected(rejection) if rejection.rule == "type.unknown" && !has_waited => {
+        if let Outcome::Rejected(rejection) = mapped {
+            if rejection.rule == "type.unknown" && !has_waited {
+                self.open.read_one(table);
                 self.open.waiting.push(Waiting::new(incoming, now_us));
+                return true;
             }
-            Outcome::Rejected(rejection) => {
-                let mut entry = self.entry(incoming, table, &change);
-                entry.entity = rejection.entity;
-                entry.key = rejection.key.or(entry.key);
-                entry.rule = rejection.rule.into();
-                entry.column = rejection.column;
-                entry.detail = rejection.detail;
+            let mut entry = self.entry(incoming, table, &change);
+            entry.entity = rejection.entity;
+            entry.key = rejection.key.or(entry.key);
+            entry.rule = rejection.rule.into();
+            entry.column = rejection.column;
+            entry.detail = rejection.detail;
+            if has_waited {
                 self.open.batch.quarantine.push(entry);
+                return true;
             }
+            return self.put_aside(incoming, table, entry);
+        }
+        if !has_waited {
+            self.open.read_one(table);
+        }
+        self.breaker.good(table.id, 1);
+        if let Outcome::Ignored(rule) = mapped {
+            count(&mut self.open.counts(table).ignored, &rule);
+            let feeds = matches!(&table.role, TableRole::Entities(all) if all.len() > 1);
+            let key = feeds.then(|| table.canonical_key(&change.values)).flatten();
+            let position = change.position;
+            let left_out = key.map(|key| LeftOut { table: table.id, key, position });
+            self.open.batch.left_out.extend(left_out);
+        } else {
+            self.open.batch.tables.push(table.id);
+            self.open.kept.push(incoming, table.id);
         }
         self.tables.recycle(change.values);
+        true
     }
 
     /// Maps what has waited for its type, for the last time.

@@ -12,11 +12,14 @@
 //! Reading order: [`run()`], [`settings`], [`decode`], [`batch`], [`canonical`], [`line`].
 
 pub mod batch;
+mod breaker;
 pub mod canonical;
 pub mod decode;
 pub mod error;
+mod flood;
 pub mod gap;
 pub mod line;
+pub mod retry;
 pub mod run;
 pub mod settings;
 pub mod status;

@@ -27,6 +27,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     batch::Batcher,
+    breaker::Breaker,
     error::Error,
     settings::Settings,
     status::{Progress, Report, State},
@@ -94,8 +95,13 @@ pub async fn run(
         Arc::clone(&target),
     );
     let reading = tokio::task::spawn_blocking(move || reader.run());
-    let writer =
-        Writer { shared: Arc::clone(&shared), target, client: Arc::clone(&client), proven: false };
+    let writer = Writer {
+        breaker: Breaker::new(shared.settings.quarantine_in_a_row_max),
+        shared: Arc::clone(&shared),
+        target,
+        client: Arc::clone(&client),
+        proven: false,
+    };
     let written = writer.run(waiting).await;
     // Whoever ended first, the other one is to end as well.
     shared.stop.cancel();

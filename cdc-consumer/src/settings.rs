@@ -199,6 +199,9 @@ pub struct Settings {
     pub lost_offsets: LostOffsets,
     /// What happens when an event has another shape than the mapping was made for.
     pub drift: DriftPolicies,
+    /// So many events of a table that go to quarantine in a row stop it (or as many of its last
+    /// thousand, when they are more than half).
+    pub quarantine_in_a_row_max: u64,
     /// What CDC has, asked of the legacy server by whoever can, again and again. The first answer
     /// is there before the run begins. `None`: nobody asks, and lost changes are not noticed.
     pub capture: Option<watch::Receiver<Option<Capture>>>,
@@ -231,6 +234,7 @@ impl Settings {
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
             drift: DriftPolicies::default(),
+            quarantine_in_a_row_max: 100,
             capture: None,
             until: None,
         }

@@ -219,12 +219,23 @@ pub(crate) enum QuarantineCommand {
         /// At most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
+        /// Of this legacy table
+        #[arg(long)]
+        table: Option<String>,
+        /// Put aside by this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// In this state
+        #[arg(long, default_value = "open", value_parser = ["open", "superseded", "retried", "discarded", "any"])]
+        state: String,
     },
     /// One entry, whole
     Show {
         /// Its number
         id: i64,
     },
+    /// Try open entries again, with today's mapping; what is still bad stays with the new reason
+    Retry(RetryArgs),
     /// Close an entry without applying it (audited)
     Discard {
         /// Its number
@@ -233,6 +244,27 @@ pub(crate) enum QuarantineCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `ficus quarantine retry`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RetryArgs {
+    /// These entries
+    #[arg(required_unless_present_any = ["table", "rule", "all"], conflicts_with_all = ["table", "rule", "all"])]
+    pub(crate) ids: Vec<i64>,
+    /// All of this legacy table
+    #[arg(long)]
+    pub(crate) table: Option<String>,
+    /// All that this rule put aside
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// All
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Read the rows anew from the legacy database, instead of trying the messages that were
+    /// stored. (Rows that a copy put aside, and rows with secrets, are read anew anyhow.)
+    #[arg(long)]
+    pub(crate) reread: bool,
 }
 
 /// `ficus mapping`.

@@ -57,3 +57,9 @@ create table ficus.stream_drift (
   constraint stream_drift_position_check check (octet_length(first_position) = 18)
 );
 grant select on ficus.stream_drift to ficus_reader;
+
+-- Headers belong to the whole message (a renamed key is told by one); how often an entry was tried.
+alter table ficus.quarantine
+  add column payload_headers bytea,
+  add column retries integer not null default 0;
+grant select (retries) on ficus.quarantine to ficus_reader;

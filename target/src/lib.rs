@@ -10,6 +10,7 @@
 //! [`follow`], [`quarantine`], [`report`], [`status`].
 
 mod apply;
+mod aside;
 pub mod batch;
 mod checkpoint;
 pub mod chunk;
@@ -37,6 +38,7 @@ mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
+pub mod retry;
 pub mod seal;
 mod settle;
 mod statement;

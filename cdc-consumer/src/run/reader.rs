@@ -29,8 +29,7 @@ use super::{
     topics,
 };
 use crate::{
-    batch::{Batcher, Incoming},
-    decode::OLD_KEY_HEADER,
+    batch::{self, Batcher, Incoming},
     error::Error,
     status::{PartitionProgress, State},
     topics::Topics,
@@ -61,6 +60,8 @@ pub(super) struct Reader {
     pub(super) opened: Option<Instant>,
     /// A marker whose fence is still to be asked for.
     pub(super) marker: Option<Lsn>,
+    /// Those of the message at hand.
+    headers: batch::Headers,
 }
 
 /// When things are due.
@@ -97,6 +98,7 @@ impl Reader {
             generation: 0,
             opened: None,
             marker: None,
+            headers: batch::Headers::default(),
         }
     }
 
@@ -271,16 +273,17 @@ impl Reader {
     }
 
     pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
-        let renamed = message
-            .headers()
-            .is_some_and(|headers| headers.iter().any(|header| header.key == OLD_KEY_HEADER));
+        self.headers.clear();
+        for header in message.headers().into_iter().flat_map(Headers::iter) {
+            self.headers.push(header.key, header.value);
+        }
         let incoming = Incoming {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
             key: message.key(),
             value: message.payload(),
-            renamed,
+            headers: self.headers.as_bytes(),
         };
         self.batcher.push(&incoming, now_us())?;
         if self.opened.is_none() && !self.batcher.is_empty() {

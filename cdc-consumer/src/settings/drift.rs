@@ -90,6 +90,19 @@ impl DriftPolicies {
         }
     }
 
+    /// The same with one policy in the place of another.
+    pub(crate) fn replacing(&self, old: DriftPolicy, new: DriftPolicy) -> Self {
+        let other = |policy| if policy == old { new } else { policy };
+        let mut replaced = self.clone();
+        let Policies { unknown, missing, retyped } = self.all;
+        replaced.all =
+            Policies { unknown: other(unknown), missing: other(missing), retyped: other(retyped) };
+        for (_, policy) in replaced.tables.values_mut().flatten() {
+            *policy = other(*policy);
+        }
+        replaced
+    }
+
     /// The tables that have a policy of their own, in lower case.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
         self.tables.keys().map(String::as_str)

@@ -284,3 +284,36 @@ fn gaps_stop_and_repeats_are_passed_over() {
     batcher.push(&record.incoming(TOPIC, 0, 1), 0).unwrap();
     assert!(batcher.take().is_none());
 }
+
+#[test]
+fn f44_a_flood_stops_its_table_instead_of_filling_the_quarantine() {
+    let good = Record::insert(&contract(), AT);
+    let row = contract().row(true).replace(r#""MonthlyTotal":"AeII""#, r#""MonthlyTotal":"AQ==""#);
+    let bad = Record::of(&event("Contract", "c", None, Some(&row), AT));
+    let mut batcher = batcher();
+    let mut records = vec![good.clone(); 10];
+    records.extend(vec![bad.clone(); 150]);
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (10, 99));
+    assert!(batch.stops[0].detail.contains("money.inexact"), "{}", batch.stops[0].detail);
+    assert!(batch.stops[0].remedy.contains("quarantine retry --table dbo.Contract"));
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 109, "the hundredth waits");
+    let read: u64 = batch.read.values().map(|counts| counts.read).sum();
+    assert_eq!(read, 109);
+}
+
+#[test]
+fn f43_a_few_bad_rows_stop_nothing() {
+    let row = contract().row(true).replace(r#""MonthlyTotal":"AeII""#, r#""MonthlyTotal":"AQ==""#);
+    let bad = Record::of(&event("Contract", "c", None, Some(&row), AT));
+    let records: Vec<Record> = (0..4_000)
+        .map(|n| if n % 20 == 0 { bad.clone() } else { Record::insert(&contract(), AT) })
+        .collect();
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (3_800, 200));
+    assert!(batch.stops.is_empty());
+}

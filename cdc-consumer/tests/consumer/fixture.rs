@@ -220,7 +220,7 @@ impl Record {
             offset,
             key: self.key.as_deref().map(str::as_bytes),
             value: self.value.as_deref().map(str::as_bytes),
-            renamed: false,
+            headers: &[],
         }
     }
 }

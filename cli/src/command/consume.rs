@@ -104,17 +104,20 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
-    consumer.drift = settings
-        .text("consume.drift")
-        .unwrap_or_default()
-        .parse()
-        .map_err(|error| usage(format!("consume.drift: {error}")))?;
+    consumer.drift = drift(settings)?;
+    consumer.quarantine_in_a_row_max = settings.number("consume.quarantine_in_a_row_max");
     consumer.allow_gaps = settings.text("consume.allow_gaps").as_deref() == Some("yes");
     consumer.lost_offsets = match settings.text("consume.lost_offsets").as_deref() {
         Some("accept") => LostOffsets::Accept,
         _ => LostOffsets::Stop,
     };
     Ok(consumer)
+}
+
+/// What columns that surprise lead to.
+pub(crate) fn drift(settings: &Settings) -> anyhow::Result<cdc_consumer::settings::DriftPolicies> {
+    let text = settings.text("consume.drift").unwrap_or_default();
+    text.parse().map_err(|error| usage(format!("consume.drift: {error}")))
 }
 
 /// A misspelt table would get no policy, silently.

@@ -25,6 +25,8 @@ mod quarantine;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod retry;
+#[cfg(test)]
 mod settling;
 #[cfg(test)]
 mod unknown_commit;

@@ -128,3 +128,44 @@ async fn a_table_that_waits_does_not_hold_up_the_end() {
     assert!(report.progress.held.contains_key(&contracts));
     assert_eq!(world.payments().await, [1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f44_rows_that_postgres_refuses_stop_their_table_and_nothing_is_skipped() {
+    let world = World::start("flood").await;
+    let consumer = world.consume(world.settings());
+    for number in 0..150 {
+        // The target has a check against this status.
+        let row = Contract::new(&format!("N{number}"), -77, Some("terms"));
+        world.send(TOPIC, 0, &Record::insert(&row, at(number))).await;
+    }
+    world
+        .eventually("it is stopped", async |world| {
+            world.state_of("Contract").await == "stopped flood"
+        })
+        .await;
+    pay(&world, 1, 900).await;
+    assert!(world.contents_with_positions().await.is_empty());
+    sqlx::query("alter table contracts drop constraint contracts_status_check")
+        .execute(&world.admin)
+        .await
+        .unwrap();
+    world.target.resume_table(world.table("Contract"), ME).await.unwrap();
+    // What went to quarantine before the flood was noticed is still there, and nothing else is.
+    world
+        .eventually("all are accounted for", async |world| {
+            let counts = world.target.counts().await.unwrap();
+            let found = counts.iter().find(|line| line.table == "dbo.Contract");
+            found.is_some_and(|line| line.counts.read == 150)
+        })
+        .await;
+    let rows = world.contents_with_positions().await.len();
+    let open: i64 =
+        sqlx::query_scalar("select count(*) from ficus.quarantine where state = 'open'")
+            .fetch_one(world.target.pool())
+            .await
+            .unwrap();
+    assert_eq!(rows + usize::try_from(open).unwrap(), 150);
+    assert!(open < 100, "{open}");
+    assert_eq!(world.state_of("Contract").await, "following");
+    consumer.stop().await.unwrap();
+}

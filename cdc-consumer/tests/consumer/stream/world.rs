@@ -29,6 +29,8 @@ const KEYS: u32 = 97;
 pub(crate) struct World {
     pub(crate) kafka: Kafka,
     pub(crate) target: Arc<Target>,
+    /// A superuser's view of the target.
+    pub(crate) admin: sqlx::PgPool,
     plan: Arc<Plan>,
     producer: FutureProducer,
     rows: BTreeMap<u32, Contract>,
@@ -63,6 +65,7 @@ impl World {
     pub(crate) async fn start(name: &str) -> Self {
         let plan = plan();
         let database = fresh_database(&format!("consumer_{name}")).await.unwrap();
+        let admin = sqlx::PgPool::connect(&database.url("postgres")).await.unwrap();
         let url = secrecy::SecretString::from(database.url("postgres"));
         let product = ProductMigration { version: 1001, name: "test".into(), sql: ddl(&plan) };
         target::migrate(&url, &[product]).await.unwrap();
@@ -79,6 +82,7 @@ impl World {
         Self {
             kafka,
             target,
+            admin,
             plan,
             producer,
             rows: BTreeMap::new(),
