@@ -57,7 +57,12 @@ struct RowSources {
 impl Sources for RowSources {
     fn source(&self, sequence: u32) -> Option<SourceRow> {
         let row = self.rows.get(usize::try_from(sequence).ok()?)?;
-        Some(SourceRow { payload: self.form.show(row), payload_key: None, source: None })
+        Some(SourceRow {
+            payload: self.form.show(row),
+            payload_key: None,
+            payload_headers: None,
+            source: None,
+        })
     }
 }
 
@@ -152,6 +157,7 @@ impl OpenBatch {
             detail: rejection.detail,
             payload,
             payload_key: None,
+            payload_headers: None,
             source: None,
             whole: true,
         });

@@ -240,7 +240,7 @@ impl Flow<'_> {
         let batch = open.close(&self.mapper.form, self.claim, end);
         let last_key = match &batch.checkpoint {
             Checkpoint::Chunk(progress) => progress.last_key.clone(),
-            Checkpoint::None | Checkpoint::Offsets { .. } => None,
+            Checkpoint::None | Checkpoint::Offsets { .. } | Checkpoint::Retry(_) => None,
         };
         let target = Arc::clone(&self.shared.target);
         let preparing = tokio::spawn(async move { target.prepare_keys(batch).await });

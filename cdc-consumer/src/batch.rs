@@ -5,9 +5,13 @@
 //! that it touches. What can't be mapped goes into the batch's quarantine, whole.
 
 mod aside;
+mod drift;
+mod headers;
+mod holds;
 mod kept;
 mod mask;
 pub(crate) mod offsets;
+mod route;
 mod table;
 mod waiting;
 
@@ -18,29 +22,33 @@ use std::{
 
 use mapping::{
     catalog::LegacyTable,
-    plan::{Context, ObjectTypes, Outcome, Plan, TablePlan, TableRole},
+    plan::{Context, ObjectTypes, Outcome, Plan, TableId, TablePlan, TableRole},
     position::Lsn,
 };
 use target::{
     Batch, Checkpoint,
     batch::{Fence, LeftOut, ReadCounts},
+    drift::DriftKind,
 };
 
 use crate::{
-    decode::{Decoder, Event, Message},
+    breaker::Breaker,
+    decode::{Decoder, Event, Message, OLD_KEY_HEADER},
     error::Error,
-    settings::{DriftPolicy, Settings},
+    settings::{DriftPolicies, Settings},
     status::{Drift, MessageCounts},
+    topics::Topics,
 };
 
+use drift::Met;
+pub use headers::Headers;
+use holds::Holds;
 use kept::Kept;
 pub use offsets::Owned;
 use offsets::{Arrival, Offsets};
-use table::{Change, Tables, Trouble};
+use route::{Route, RouteMemo};
+use table::{Change, Tables};
 use waiting::Waiting;
-
-/// Names of tables that no mapping file names, kept at most.
-const UNMAPPED_MAX: usize = 1_000;
 
 /// A message as it came.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +63,15 @@ pub struct Incoming<'a> {
     pub key: Option<&'a [u8]>,
     /// The value.
     pub value: Option<&'a [u8]>,
+    /// Its headers, as [`Headers::as_bytes`] gives them.
+    pub headers: &'a [u8],
+}
+
+impl Incoming<'_> {
     /// Whether it has the header [`crate::decode::OLD_KEY_HEADER`].
-    pub renamed: bool,
+    fn is_renamed(&self) -> bool {
+        headers::each(self.headers).any(|(key, _)| key == OLD_KEY_HEADER.as_bytes())
+    }
 }
 
 /// Counts since the start that are not in Postgres.
@@ -67,22 +82,7 @@ pub struct Seen {
     /// Events of tables that no mapping file names.
     pub unmapped: BTreeMap<String, u64>,
     /// Columns that surprise, by table.
-    pub drift: BTreeMap<mapping::plan::TableId, Drift>,
-}
-
-/// Where a topic's events go; topics carry one table each, nearly always.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Route {
-    Table(usize),
-    Marker,
-    Unmapped,
-}
-
-#[derive(Debug)]
-struct RouteMemo {
-    schema: String,
-    table: String,
-    route: Route,
+    pub drift: BTreeMap<TableId, Drift>,
 }
 
 /// What is collected for the next transaction.
@@ -93,6 +93,7 @@ struct Open {
     read: Vec<ReadCounts>,
     kept: Kept,
     waiting: Vec<Waiting>,
+    drift: drift::Notes,
     rows: usize,
     bytes: usize,
 }
@@ -105,11 +106,17 @@ pub struct Batcher {
     marker: LegacyTable,
     placeholder: String,
     allow_gaps: bool,
-    drift_policy: DriftPolicy,
+    drift_policies: DriftPolicies,
+    tolerant: BTreeMap<TableId, Option<Arc<TablePlan>>>,
+    until: Option<Lsn>,
+    topics: Topics,
+    holds: Holds,
     decoder: Decoder,
     tables: Tables,
     routes: HashMap<Box<str>, RouteMemo>,
     object_types: ObjectTypes,
+    breaker: Breaker,
+    refused_max: u64,
     offsets: Offsets,
     open: Open,
     marker_lsn: Option<Lsn>,
@@ -128,11 +135,17 @@ impl Batcher {
             marker: LegacyTable::new(schema, table),
             placeholder: settings.modes.placeholder.clone(),
             allow_gaps: settings.allow_gaps,
-            drift_policy: settings.drift,
+            drift_policies: settings.drift.clone(),
+            tolerant: BTreeMap::new(),
+            until: settings.until,
+            topics: Topics::new(settings, &plan),
+            holds: Holds::default(),
             decoder: Decoder::default(),
             tables: Tables::new(settings.modes.clone()),
             routes: HashMap::new(),
             object_types,
+            breaker: Breaker::new(settings.quarantine_in_a_row_max),
+            refused_max: settings.quarantine_in_a_row_max,
             offsets: Offsets::default(),
             open: Open::new(&plan, &settings.modes.placeholder),
             marker_lsn: None,
@@ -142,6 +155,11 @@ impl Batcher {
         }
     }
 
+    /// Messages come out of the quarantine, without the values that may not be stored there.
+    pub(crate) fn expect_hidden_values(&mut self) {
+        self.tables.hidden = true;
+    }
+
     /// Takes over partitions. What was collected is dropped: its offsets were not committed, so
     /// it comes again to whoever owns them.
     pub fn assign(&mut self, owned: Vec<Owned>) {
@@ -149,6 +167,7 @@ impl Batcher {
         self.open = Open::new(&self.plan, &self.placeholder);
         self.marker_lsn = None;
         self.last_lsn = None;
+        self.forget_holds();
     }
 
     /// Data events collected.
@@ -167,7 +186,8 @@ impl Batcher {
     /// Whether there is anything to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.offsets.touched() && self.open.batch.fences.is_empty()
+        let batch = &self.open.batch;
+        !self.offsets.touched() && batch.fences.is_empty() && batch.stops.is_empty()
     }
 
     /// The newest marker met since the last call: its fence is to be recorded. A fence asked
@@ -228,6 +248,8 @@ impl Batcher {
             .map(|(table, counts)| (table.id, counts))
             .collect();
         batch.sources = Some(Box::new(open.kept));
+        batch.refused_max = usize::try_from(self.refused_max).ok();
+        batch.drift = open.drift.into_values().collect();
         batch.checkpoint = Checkpoint::Offsets { group: self.group.clone(), advances };
         Some(batch)
     }
@@ -235,7 +257,7 @@ impl Batcher {
     /// Takes in a message. `now_us` is the clock, microseconds since 1970 UTC.
     ///
     /// # Errors
-    /// [`Error::Gap`], and [`Error::Drift`] where the policy is to stop.
+    /// [`Error::Gap`].
     pub fn push(&mut self, incoming: &Incoming<'_>, now_us: i64) -> Result<(), Error> {
         let Incoming { topic, partition, offset, .. } = *incoming;
         match self.offsets.arrive(topic, partition, offset, self.allow_gaps)? {
@@ -244,54 +266,58 @@ impl Batcher {
                 self.seen.messages.duplicate += 1;
                 return Ok(());
             }
-            Arrival::Foreign => return Ok(()),
+            Arrival::Foreign | Arrival::Waits => return Ok(()),
         }
-        self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
-        let messages = &mut self.seen.messages;
-        match self.decoder.decode(topic, incoming.value) {
-            Ok(Message::Data(event)) => {
-                messages.data += 1;
-                self.push_event(incoming, &event, now_us)?;
+        let taken = match self.decoder.decode(topic, incoming.value) {
+            Ok(Message::Data(event)) => self.push_event(incoming, &event, now_us),
+            Ok(other) => {
+                self.seen.messages.count(&other);
+                true
             }
-            Ok(Message::Tombstone) => messages.tombstone += 1,
-            Ok(Message::Heartbeat) => messages.heartbeat += 1,
-            Ok(Message::Transaction(_)) => messages.transaction += 1,
-            Ok(Message::SchemaChange) => messages.schema_change += 1,
             Err(foreign) => {
-                messages.foreign += 1;
+                self.seen.messages.foreign += 1;
                 self.push_foreign(incoming, foreign);
+                true
             }
+        };
+        if taken {
+            self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
+            self.offsets.accept(topic, partition, offset);
         }
         Ok(())
     }
 
-    fn push_event(
-        &mut self,
-        incoming: &Incoming<'_>,
-        event: &Event<'_>,
-        now_us: i64,
-    ) -> Result<(), Error> {
+    /// Whether the event is in the batch; otherwise its partition waits before it.
+    fn push_event(&mut self, incoming: &Incoming<'_>, event: &Event<'_>, now_us: i64) -> bool {
         let lsn = event.source.commit_lsn;
-        self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
         if event.op != crate::decode::Op::Read {
             self.last_lsn = self.last_lsn.max(lsn);
         }
+        if self.until.is_some_and(|until| lsn > Some(until)) {
+            self.leave_for_good(incoming);
+            return false;
+        }
         let plan = Arc::clone(&self.plan);
-        match self.route(incoming.topic, event) {
+        let taken = match self.route(incoming.topic, event) {
             Route::Table(index) => match plan.tables.get(index) {
                 Some(table) => self.push_change(incoming, event, table, now_us),
-                None => Ok(()),
+                None => true,
             },
             Route::Marker => {
                 self.seen.messages.marker += 1;
                 self.marker_lsn = self.marker_lsn.max(lsn);
-                Ok(())
+                true
             }
             Route::Unmapped => {
                 self.count_unmapped(event);
-                Ok(())
+                true
             }
+        };
+        if taken {
+            self.seen.messages.data += 1;
+            self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
         }
+        taken
     }
 
     fn push_change(
@@ -300,75 +326,101 @@ impl Batcher {
         event: &Event<'_>,
         table: &TablePlan,
         now_us: i64,
-    ) -> Result<(), Error> {
-        self.open.rows += 1;
-        let counts = self.open.counts(table);
-        counts.read += 1;
-        if matches!(table.role, TableRole::Ignored { .. }) {
-            count(&mut counts.ignored, "ignored-table");
-            return Ok(());
+    ) -> bool {
+        if self.holds.contains(table.id) {
+            self.leave(incoming, table.id);
+            return false;
         }
-        let change = self.tables.read(incoming, event, table, &mut self.decoder);
-        self.note_drift(table, &change);
+        if matches!(table.role, TableRole::Ignored { .. }) {
+            count(&mut self.open.read_one(table).ignored, "ignored-table");
+            return true;
+        }
+        let mut change = self.tables.read(incoming, event, table, &mut self.decoder);
+        let met = self.meet(incoming, table, &change);
+        if let Met::Stopped = met {
+            return false;
+        }
+        if let Met::InPart(_) = met {
+            change.trouble = None;
+        }
         if table.role == TableRole::ObjectTypes && change.trouble.is_none() {
             if let Some((oid, name)) = change.object_type(table) {
                 self.object_types.insert(oid, name.clone());
                 self.open.batch.object_types.push((oid, name));
             }
-            count(&mut self.open.counts(table).ignored, "object-types");
+            count(&mut self.open.read_one(table).ignored, "object-types");
             self.tables.recycle(change.values);
-            return Ok(());
+            return true;
         }
-        if let Some(trouble) = &change.trouble {
-            if trouble.drift && self.drift_policy == DriftPolicy::Stop {
-                return Err(drift_error(incoming, table, trouble));
+        match met {
+            Met::Aside(column, DriftKind::Unknown) => {
+                let mut entry = self.entry(incoming, table, &change);
+                entry.rule = "column.unknown".into();
+                entry.detail = format!("`{column}` is a column that the mapping does not know");
+                entry.column = column;
+                self.put_aside(incoming, table, entry)
             }
-            let entry = self.entry(incoming, table, &change);
-            self.open.batch.quarantine.push(entry);
-            return Ok(());
+            _ if change.trouble.is_some() => {
+                let entry = self.entry(incoming, table, &change);
+                self.put_aside(incoming, table, entry)
+            }
+            Met::InPart(tolerant) => self.map_change(incoming, &tolerant, change, (now_us, false)),
+            Met::Whole | Met::Aside(..) | Met::Stopped => {
+                let hidden = self.tables.hidden && !table.sensitive_columns().is_empty();
+                let tolerant = hidden.then(|| self.tolerant(table)).flatten();
+                let table = tolerant.as_deref().unwrap_or(table);
+                self.map_change(incoming, table, change, (now_us, false))
+            }
         }
-        self.map_change(incoming, table, change, (now_us, false));
-        Ok(())
     }
 
-    /// Maps a change. One of unknown type waits for its batch's end, unless it `has_waited`.
+    /// Maps a change; whether it is in the batch. One of unknown type waits for its batch's end,
+    /// unless it `has_waited` (and was counted as read then).
     fn map_change(
         &mut self,
         incoming: &Incoming<'_>,
         table: &TablePlan,
         change: Change<'_>,
         (now_us, has_waited): (i64, bool),
-    ) {
+    ) -> bool {
         let sequence = u32::try_from(self.open.batch.tables.len()).unwrap_or(u32::MAX);
         let context = Context { object_types: &self.object_types, seen_at_us: now_us };
         let mapped = table.map(&change.source(sequence), &context, &mut self.open.batch.rows);
-        match mapped {
-            Outcome::Mapped(_) => {
-                self.open.batch.tables.push(table.id);
-                self.open.kept.push(incoming, table.id);
-            }
-            Outcome::Ignored(rule) => {
-                count(&mut self.open.counts(table).ignored, &rule);
-                let feeds = matches!(&table.role, TableRole::Entities(all) if all.len() > 1);
-                let key = feeds.then(|| table.canonical_key(&change.values)).flatten();
-                let position = change.position;
-                let left_out = key.map(|key| LeftOut { table: table.id, key, position });
-                self.open.batch.left_out.extend(left_out);
-            }
-            Outcome::Rejected(rejection) if rejection.rule == "type.unknown" && !has_waited => {
+        if let Outcome::Rejected(rejection) = mapped {
+            if rejection.rule == "type.unknown" && !has_waited {
+                self.open.read_one(table);
                 self.open.waiting.push(Waiting::new(incoming, now_us));
+                return true;
             }
-            Outcome::Rejected(rejection) => {
-                let mut entry = self.entry(incoming, table, &change);
-                entry.entity = rejection.entity;
-                entry.key = rejection.key.or(entry.key);
-                entry.rule = rejection.rule.into();
-                entry.column = rejection.column;
-                entry.detail = rejection.detail;
+            let mut entry = self.entry(incoming, table, &change);
+            entry.entity = rejection.entity;
+            entry.key = rejection.key.or(entry.key);
+            entry.rule = rejection.rule.into();
+            entry.column = rejection.column;
+            entry.detail = rejection.detail;
+            if has_waited {
                 self.open.batch.quarantine.push(entry);
+                return true;
             }
+            return self.put_aside(incoming, table, entry);
+        }
+        if !has_waited {
+            self.open.read_one(table);
+        }
+        self.breaker.good(table.id, 1);
+        if let Outcome::Ignored(rule) = mapped {
+            count(&mut self.open.counts(table).ignored, &rule);
+            let feeds = matches!(&table.role, TableRole::Entities(all) if all.len() > 1);
+            let key = feeds.then(|| table.canonical_key(&change.values)).flatten();
+            let position = change.position;
+            let left_out = key.map(|key| LeftOut { table: table.id, key, position });
+            self.open.batch.left_out.extend(left_out);
+        } else {
+            self.open.batch.tables.push(table.id);
+            self.open.kept.push(incoming, table.id);
         }
         self.tables.recycle(change.values);
+        true
     }
 
     /// Maps what has waited for its type, for the last time.
@@ -383,64 +435,10 @@ impl Batcher {
             };
             let Route::Table(index) = self.route(incoming.topic, &event) else { continue };
             let Some(table) = plan.tables.get(index) else { continue };
-            let change = self.tables.read(&incoming, &event, table, &mut self.decoder);
+            let mut change = self.tables.read(&incoming, &event, table, &mut self.decoder);
+            let in_part = change.trouble.take().and_then(|_| self.tolerant(table));
+            let table = in_part.as_deref().unwrap_or(table);
             self.map_change(&incoming, table, change, (waiting.now_us, true));
-        }
-    }
-
-    fn route(&mut self, topic: &str, event: &Event<'_>) -> Route {
-        let source = &event.source;
-        if let Some(memo) = self.routes.get(topic)
-            && memo.table == source.table
-            && memo.schema == source.schema
-        {
-            return memo.route.clone();
-        }
-        let is_marker = self.marker.schema.eq_ignore_ascii_case(&source.schema)
-            && self.marker.name.eq_ignore_ascii_case(&source.table);
-        let index = self.plan.tables.iter().position(|plan| {
-            plan.table.schema.eq_ignore_ascii_case(&source.schema)
-                && plan.table.name.eq_ignore_ascii_case(&source.table)
-        });
-        let route = match index {
-            _ if is_marker => Route::Marker,
-            Some(index) => Route::Table(index),
-            None => Route::Unmapped,
-        };
-        let (schema, table) = (source.schema.to_string(), source.table.to_string());
-        self.routes.insert(topic.into(), RouteMemo { schema, table, route: route.clone() });
-        route
-    }
-
-    fn count_unmapped(&mut self, event: &Event<'_>) {
-        let name = format!("{}.{}", event.source.schema, event.source.table);
-        let unmapped = &mut self.seen.unmapped;
-        if !unmapped.contains_key(&name) {
-            tracing::warn!(table = %name, "events of a table that no mapping file names are ignored");
-        }
-        if unmapped.len() < UNMAPPED_MAX || unmapped.contains_key(&name) {
-            count(unmapped, &name);
-        }
-    }
-
-    fn note_drift(&mut self, table: &TablePlan, change: &Change<'_>) {
-        let missing = change.trouble.as_ref().filter(|trouble| trouble.missing);
-        if change.unknown.is_empty() && missing.is_none() {
-            return;
-        }
-        let drift = self.seen.drift.entry(table.id).or_default();
-        for column in &change.unknown {
-            if !drift.unknown.contains_key(column) {
-                tracing::warn!(table = %table.table, column, "a column that the mapping doesn't know");
-            }
-            count(&mut drift.unknown, column);
-        }
-        if let Some(trouble) = missing {
-            if !drift.missing.contains_key(&trouble.column) {
-                let column = &trouble.column;
-                tracing::warn!(table = %table.table, column, "a mapped column is not in the events");
-            }
-            count(&mut drift.missing, &trouble.column);
         }
     }
 }
@@ -449,6 +447,14 @@ impl Open {
     fn new(plan: &Arc<Plan>, placeholder: &str) -> Self {
         let read = vec![ReadCounts::default(); plan.tables.len()];
         Self { read, kept: Kept::new(plan, placeholder), ..Self::default() }
+    }
+
+    /// One event of the table more.
+    fn read_one(&mut self, table: &TablePlan) -> &mut ReadCounts {
+        self.rows += 1;
+        let counts = self.counts(table);
+        counts.read += 1;
+        counts
     }
 
     fn counts(&mut self, table: &TablePlan) -> &mut ReadCounts {
@@ -467,15 +473,5 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
         None => {
             counts.insert(name.into(), 1);
         }
-    }
-}
-
-fn drift_error(incoming: &Incoming<'_>, table: &TablePlan, trouble: &Trouble) -> Error {
-    let Incoming { topic, partition, offset, .. } = incoming;
-    Error::Drift {
-        table: table.table.to_string(),
-        column: trouble.column.clone(),
-        problem: trouble.fault.detail.clone(),
-        place: format!("{topic}/{partition} offset {offset}"),
     }
 }

@@ -82,18 +82,6 @@ pub enum Error {
         /// The offset that was asked for.
         expected: i64,
     },
-    /// A table's events do not have the columns that the mapping needs, and the policy is to stop.
-    #[error("{table}: column `{column}`: {problem}, at {place}")]
-    Drift {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// What is wrong with it.
-        problem: String,
-        /// Topic, partition and offset.
-        place: String,
-    },
     /// A task of the consumer ended without a result.
     #[error("the {task} task ended early")]
     Task {
@@ -126,10 +114,6 @@ impl Error {
             Self::Truncated { .. } | Self::OutOfRange { .. } => {
                 "if the topic was made anew, use a new consumer group and backfill its table \
                  again; if the broker lost its tail, reconcile first"
-            }
-            Self::Drift { .. } => {
-                "add the column to the mapping or to its `leave_out`, or set the policy to \
-                 quarantine, and start again"
             }
             Self::Task { .. } => "this is a defect of ficus: report it with the log; start again",
         }

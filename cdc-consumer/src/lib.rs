@@ -12,16 +12,22 @@
 //! Reading order: [`run()`], [`settings`], [`decode`], [`batch`], [`canonical`], [`line`].
 
 pub mod batch;
+mod breaker;
 pub mod canonical;
 pub mod decode;
 pub mod error;
+mod flood;
+pub mod gap;
 pub mod line;
+pub mod retry;
 pub mod run;
 pub mod settings;
 pub mod status;
+pub mod topics;
 
 pub use decode::Decoder;
 pub use error::Error;
+pub use gap::Capture;
 pub use line::{Types, decode_line};
 pub use run::run;
 pub use settings::{Modes, Settings};

@@ -6,6 +6,10 @@
 //! ([`client`]).
 
 mod client;
+mod fences;
+mod flush;
+mod gaps;
+mod holds;
 mod reader;
 mod shared;
 mod topics;
@@ -19,19 +23,20 @@ use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     batch::Batcher,
+    breaker::Breaker,
     error::Error,
     settings::Settings,
     status::{Progress, Report, State},
+    topics::Topics,
 };
 
 use client::{Callbacks, client};
 use reader::{Reader, kafka};
 use shared::Shared;
-pub use topics::Topics;
 use writer::Writer;
 
 /// Consumes until it is cancelled (or has passed `settings.until`): finishes its batch, leaves the
@@ -57,6 +62,20 @@ pub async fn run(
     }
     let object_types =
         retried(&shared, "reading the object types", || target.object_types()).await?;
+    let known = || target.forget_known_columns();
+    retried(&shared, "forgetting columns that are known by now", known).await?;
+    let capture = shared.settings.capture.as_ref().and_then(|answers| answers.borrow().clone());
+    if let Some(capture) = capture {
+        let look = || gaps::look(&shared, &target, &plan, &capture);
+        retried(&shared, "looking for lost changes", look).await?;
+    }
+    let states =
+        retried(&shared, "asking which tables are followed", || target.table_states()).await?;
+    shared.know_held(holds::held(&plan, states.unwrap_or_default()));
+    let watching = holds::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let _watching = AbortOnDropHandle::new(tokio::spawn(watching));
+    let watching = gaps::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let _watching_gaps = AbortOnDropHandle::new(tokio::spawn(watching));
     let batcher =
         Batcher::new(&shared.settings, Arc::clone(&plan), object_types.unwrap_or_default());
     let callbacks = Callbacks {
@@ -76,8 +95,13 @@ pub async fn run(
         Arc::clone(&target),
     );
     let reading = tokio::task::spawn_blocking(move || reader.run());
-    let writer =
-        Writer { shared: Arc::clone(&shared), target, client: Arc::clone(&client), proven: false };
+    let writer = Writer {
+        breaker: Breaker::new(shared.settings.quarantine_in_a_row_max),
+        shared: Arc::clone(&shared),
+        target,
+        client: Arc::clone(&client),
+        proven: false,
+    };
     let written = writer.run(waiting).await;
     // Whoever ended first, the other one is to end as well.
     shared.stop.cancel();

@@ -1,8 +1,14 @@
 //! What can be set, with units in the names.
 
+mod drift;
+
 use std::str::FromStr;
 
 use mapping::position::Lsn;
+use tokio::sync::watch;
+
+use crate::gap::Capture;
+pub use drift::{DriftPolicies, DriftPolicy, DriftPolicyError};
 
 /// `decimal.handling.mode` of the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,16 +146,6 @@ impl Default for Modes {
     }
 }
 
-/// What an event of a mapped table with a surprising shape leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DriftPolicy {
-    /// The event goes to quarantine, with the whole message.
-    #[default]
-    Quarantine,
-    /// The consumer stops, with the table and the column.
-    Stop,
-}
-
 /// What messages that the broker deleted before they were read lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LostOffsets {
@@ -205,8 +201,14 @@ pub struct Settings {
     pub allow_gaps: bool,
     /// What happens when the broker has deleted unread messages.
     pub lost_offsets: LostOffsets,
-    /// What happens when a mapped column is missing from an event or has another type.
-    pub drift: DriftPolicy,
+    /// What happens when an event has another shape than the mapping was made for.
+    pub drift: DriftPolicies,
+    /// So many events of a table that go to quarantine in a row stop it (or as many of its last
+    /// thousand, when they are more than half).
+    pub quarantine_in_a_row_max: u64,
+    /// What CDC has, asked of the legacy server by whoever can, again and again. The first answer
+    /// is there before the run begins. `None`: nobody asks, and lost changes are not noticed.
+    pub capture: Option<watch::Receiver<Option<Capture>>>,
     /// Stop when everything up to this LSN is applied. A marker at it or a change above it must
     /// come by, for nothing else proves it.
     pub until: Option<Lsn>,
@@ -236,7 +238,9 @@ impl Settings {
             instance: None,
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
-            drift: DriftPolicy::default(),
+            drift: DriftPolicies::default(),
+            quarantine_in_a_row_max: 100,
+            capture: None,
             until: None,
         }
     }

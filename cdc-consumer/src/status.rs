@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use mapping::{plan::TableId, position::Lsn};
-use target::Counts;
+use target::{Counts, follow::TableState};
+
+use crate::decode::Message;
 
 /// What the consumer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +28,8 @@ pub struct PartitionProgress {
     pub next: i64,
     /// The log's end, when last asked.
     pub end: i64,
+    /// Its table is paused or stopped, or it has nothing more up to the run's end.
+    pub waits: bool,
 }
 
 /// Messages by kind.
@@ -49,6 +53,19 @@ pub struct MessageCounts {
     pub duplicate: u64,
 }
 
+impl MessageCounts {
+    /// Counts a message that is no data.
+    pub(crate) fn count(&mut self, message: &Message<'_>) {
+        match message {
+            Message::Data(_) => self.data += 1,
+            Message::Tombstone => self.tombstone += 1,
+            Message::Heartbeat => self.heartbeat += 1,
+            Message::Transaction(_) => self.transaction += 1,
+            Message::SchemaChange => self.schema_change += 1,
+        }
+    }
+}
+
 /// The shape of a table's events is not what the mapping expects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drift {
@@ -56,6 +73,8 @@ pub struct Drift {
     pub unknown: BTreeMap<String, u64>,
     /// Columns that the mapping reads and events didn't have, with those events' number.
     pub missing: BTreeMap<String, u64>,
+    /// Columns whose values are of another type, with those events' number.
+    pub retyped: BTreeMap<String, u64>,
 }
 
 /// A picture of the consumer.
@@ -77,6 +96,8 @@ pub struct Progress {
     pub unmapped: BTreeMap<String, u64>,
     /// Columns that surprise, by table.
     pub drift: BTreeMap<TableId, Drift>,
+    /// Tables that are paused or stopped: they wait, the others go on.
+    pub held: BTreeMap<TableId, TableState>,
     /// Batches applied since the start.
     pub batches: u64,
     /// Attempts that failed and were repeated.

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     Backfill(BackfillArgs),
     /// Follow Debezium's change events until stopped
     Consume(ConsumeArgs),
+    /// Let the stream wait with tables, and go on
+    #[command(subcommand)]
+    Stream(StreamCommand),
     /// Compare legacy and target: equal, different or in flight, at an LSN
     Reconcile(ReconcileArgs),
     /// Serve the domains that are cut over, pass everything else to the legacy application
@@ -147,6 +150,27 @@ pub(crate) struct ConsumeArgs {
     /// Stop when the stream has passed this LSN
     #[arg(long, value_name = "LSN")]
     pub(crate) until: Option<String>,
+}
+
+/// `ficus stream`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StreamCommand {
+    /// Wait with tables: their place in Kafka is kept, the others go on
+    Pause {
+        /// Tables, entities or domains; all when none is named
+        names: Vec<String>,
+        /// Why (audited)
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Go on with tables that were paused, or stopped and are mended
+    Resume {
+        /// Tables, entities or domains; all when none is named
+        names: Vec<String>,
+        /// Why (audited)
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// `ficus reconcile`.
@@ -229,12 +253,23 @@ pub(crate) enum QuarantineCommand {
         /// At most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
+        /// Of this legacy table
+        #[arg(long)]
+        table: Option<String>,
+        /// Put aside by this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// In this state
+        #[arg(long, default_value = "open", value_parser = ["open", "superseded", "retried", "discarded", "any"])]
+        state: String,
     },
     /// One entry, whole
     Show {
         /// Its number
         id: i64,
     },
+    /// Try open entries again, with today's mapping; what is still bad stays with the new reason
+    Retry(RetryArgs),
     /// Close an entry without applying it (audited)
     Discard {
         /// Its number
@@ -243,6 +278,27 @@ pub(crate) enum QuarantineCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `ficus quarantine retry`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RetryArgs {
+    /// These entries
+    #[arg(required_unless_present_any = ["table", "rule", "all"], conflicts_with_all = ["table", "rule", "all"])]
+    pub(crate) ids: Vec<i64>,
+    /// All of this legacy table
+    #[arg(long)]
+    pub(crate) table: Option<String>,
+    /// All that this rule put aside
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// All
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Read the rows anew from the legacy database, instead of trying the messages that were
+    /// stored. (Rows that a copy put aside, and rows with secrets, are read anew anyhow.)
+    #[arg(long)]
+    pub(crate) reread: bool,
 }
 
 /// `ficus mapping`.

@@ -14,6 +14,7 @@ mod reconcile;
 mod scaffold;
 mod serve;
 mod status;
+mod stream;
 
 pub(crate) use self::{
     backfill::{advance_domains, copy},
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Migrate => migrate::run(&settings).await,
         Command::Backfill(args) => backfill::run(args, &settings).await,
         Command::Consume(args) => consume::run(args, &settings).await,
+        Command::Stream(command) => stream::run(command, &settings).await,
         Command::Reconcile(args) => reconcile::run(args, &settings).await,
         Command::Serve(args) => serve::run(args, &settings).await,
         Command::Domain(command) => domain::run(command, &settings).await,

@@ -133,6 +133,15 @@ impl Session {
         u64::try_from(count).map_err(|_| unexpected(&doing))
     }
 
+    /// Tables and their capture instances, the oldest first.
+    pub(crate) async fn capture_instances(&mut self) -> Result<Vec<(LegacyTable, String)>, Error> {
+        let doing = "asking for the capture instances";
+        let rows = self.answer(&Statement::capture_instances(), doing).await?;
+        let read =
+            |mut row: Answer| Some((LegacyTable::new(row.text()?, row.text()?), row.text()?));
+        rows.into_iter().map(|row| read(row).ok_or_else(|| unexpected(doing))).collect()
+    }
+
     async fn is_cdc_enabled(&mut self) -> Result<bool, Error> {
         let doing = "asking whether CDC is on";
         let rows = self.answer(&Statement::cdc_enabled(), doing).await?;

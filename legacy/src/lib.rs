@@ -3,6 +3,7 @@
 //! The only crate that names tiberius. Every statement that it sends is built in
 //! [`statement`] and listed in `docs/statements.md`; the sandbox answers exactly those.
 
+mod capture;
 mod catalog;
 pub mod error;
 mod marker;
@@ -12,6 +13,7 @@ pub mod statement;
 mod url;
 mod value;
 
+pub use capture::{Capture, CaptureInstance};
 pub use error::{Disposition, Error};
 pub use session::{
     CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,

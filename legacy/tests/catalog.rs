@@ -96,3 +96,33 @@ async fn a_marker_comes_back_with_its_commit_lsn() {
     let never = session.put_marker(uuid::Uuid::from_u128(8), Duration::from_millis(100)).await;
     assert!(matches!(never, Err(legacy::Error::NotCaptured { .. })), "{never:?}");
 }
+
+#[tokio::test]
+async fn what_cdc_still_has_is_told_for_each_table() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    let insert = |number: &str| {
+        let row = vec![text("X"), text(number), mapping::value::LegacyValue::Null];
+        fixture.database.transaction(|t| t.insert("dbo.Contract", row)).unwrap()
+    };
+    let (first, second) = (insert("1"), insert("2"));
+    let of = |capture: &legacy::Capture, name: &str| {
+        let found = capture.instances.iter().find(|instance| instance.table.name == name);
+        let found = found.unwrap();
+        (found.min_lsn, found.last_lsn)
+    };
+    let capture = session.capture().await.unwrap();
+    assert_eq!(capture.state.max_lsn, Some(second));
+    assert_eq!(of(&capture, "Contract").1, Some(second));
+    assert_eq!(of(&capture, "Payment").1, None);
+    assert!(of(&capture, "Contract").0 < Some(first));
+    // The clean-up of one table.
+    fixture.database.log().trim_table("Contract", first).unwrap();
+    let capture = session.capture().await.unwrap();
+    assert_eq!(of(&capture, "Contract"), (Some(first), Some(second)));
+    assert!(of(&capture, "Payment").0 < Some(first));
+    fixture.database.set_captured("Contract", false).unwrap();
+    fixture.database.set_cdc_enabled(false);
+    let capture = session.capture().await.unwrap();
+    assert!(!capture.state.enabled && capture.instances.is_empty());
+}

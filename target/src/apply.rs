@@ -12,7 +12,7 @@ use std::{
 };
 
 use mapping::{
-    plan::{EntityId, EntityPlan, FILTER_RULE, TableId},
+    plan::{EntityId, EntityPlan, FILTER_RULE},
     position::Position,
     row::RowKind,
 };
@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use crate::{
     Applied, Batch, Error, Target,
-    batch::{Checkpoint, QuarantineEntry, ReadCounts},
+    aside::{part_of, put_aside},
+    batch::Checkpoint,
     checkpoint::{self, Commit},
     error::Disposition,
     fold::{Barriers, Change, fold},
@@ -30,8 +31,8 @@ use crate::{
     park, parts,
     poison::{self, Record, Way},
     prepare::Prepared,
-    sequence, settle,
-    tally::{Account, Outcome, Tally},
+    retry, sequence, settle,
+    tally::Tally,
     work::Work,
     writer::Writer,
 };
@@ -114,7 +115,10 @@ impl Target {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }
         let mut applied = self.transaction(&mut writer, work, &resolved, Mode::Fast).await;
-        if applied.as_ref().is_err_and(|error| error.disposition() == Disposition::Quarantine) {
+        let is_refused =
+            applied.as_ref().is_err_and(|error| error.disposition() == Disposition::Quarantine);
+        // Whoever tries one row again is told why it is refused.
+        if is_refused && !matches!(work.batch.checkpoint, Checkpoint::Retry(_)) {
             sqlx::raw_sql("rollback")
                 .execute(&mut writer.connection)
                 .await
@@ -139,18 +143,20 @@ impl Target {
         gate::begin(self, &mut writer.connection, demands, &batch.checkpoint).await?;
         hook::point("apply.after_begin");
         let gates = gate::look(self, &mut writer.connection, demands).await?;
+        let retrying = retry::begin(&mut writer.connection, &batch.checkpoint).await?;
         let mut session = Session {
             target: self,
             connection: &mut writer.connection,
             used: HashSet::new(),
             gates,
+            retrying,
             tally: Tally::default(),
             parked: Vec::new(),
         };
         let origin = origin(&batch.checkpoint);
         let mut refused = Vec::new();
         for entity in demands.keys() {
-            let changes = changes(&mut session, work, resolved, *entity, origin)?;
+            let changes = changes(&mut session, work, resolved, *entity)?;
             if session.gate(*entity).cut_over {
                 for change in changes.iter().filter(|change| change.counted) {
                     session.tally.ignore(change.account, CUT_OVER_RULE, 1);
@@ -162,16 +168,20 @@ impl Target {
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
         for (table, rows) in &work.outside {
-            let account = session.tally.main(*table, &self.table_name(*table)?, origin);
+            let account = work.account(&mut session.tally, *table, &self.table_name(*table)?);
             session.tally.ignore(account, FILTER_RULE, *rows);
         }
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;
         sequence::store(&mut session, &work.parts, &work.numbers).await?;
-        self.close_counts(&mut session.tally, &batch.read, origin)?;
+        self.store_surprises(session.connection, batch).await?;
+        self.close_counts(&mut session.tally, work)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");
+        if let Checkpoint::Retry(step) = &batch.checkpoint {
+            retry::close(session.connection, step, batch, &session.tally).await?;
+        }
         let commit = Commit::new(session.connection, &batch.checkpoint, work.tag).await?;
         hook::point("apply.after_state");
         let applied = session.tally.applied();
@@ -181,25 +191,24 @@ impl Target {
         Ok(applied)
     }
 
-    fn close_counts(
-        &self,
-        tally: &mut Tally,
-        read: &BTreeMap<TableId, ReadCounts>,
-        origin: &str,
-    ) -> Result<(), Error> {
-        for (table, read) in read {
-            let account = tally.main(*table, &self.table_name(*table)?, origin);
-            tally.close(account, read)?;
+    fn close_counts(&self, tally: &mut Tally, work: &Work) -> Result<(), Error> {
+        for (table, read) in &work.batch.read {
+            let account = work.account(tally, *table, &self.table_name(*table)?);
+            match &work.batch.checkpoint {
+                Checkpoint::Retry(_) => tally.ignored(account, read),
+                _ => tally.close(account, read)?,
+            }
         }
         Ok(())
     }
 }
 
 /// Under which origin the rows are counted.
-fn origin(checkpoint: &Checkpoint) -> &'static str {
+pub(crate) fn origin(checkpoint: &Checkpoint) -> &'static str {
     match checkpoint {
         Checkpoint::Offsets { .. } => "stream",
         Checkpoint::Chunk(_) => "backfill",
+        Checkpoint::Retry(step) => step.origin(),
         Checkpoint::None => "repair",
     }
 }
@@ -216,12 +225,12 @@ fn changes<'w>(
     work: &'w Work,
     resolved: &Resolved,
     entity: EntityId,
-    origin: &str,
 ) -> Result<Vec<Change<'w>>, Error> {
     let mut changes = Vec::new();
     for (index, part) in work.parts.iter().enumerate().filter(|(_, p)| p.entity == entity) {
         let Some(table) = session.target.table_of(entity, part.part) else { continue };
-        let account = session.tally.main(table, &session.target.table_name(table)?, origin);
+        let name = session.target.table_name(table)?;
+        let account = work.account(&mut session.tally, table, &name);
         changes.reserve(part.rows.len());
         for (row_index, row) in part.rows.iter().enumerate() {
             let fields = part.fields.get(row.fields.clone()).unwrap_or_default();
@@ -258,13 +267,17 @@ impl Rows<'_, '_> {
     async fn write(&mut self, mut changes: Vec<Change<'_>>) -> Result<Vec<Record>, Error> {
         let mut brought = Vec::new();
         if self.session.gate(self.entity).has_parked {
-            let complete = changes.iter();
-            // A soft delete brings the row that a change may wait for, but settles nothing.
-            let complete: Vec<_> = complete
-                .filter(|change| change.is_complete() || change.kind == RowKind::SoftDelete)
+            // A soft delete brings the row that a change may wait for, but settles nothing; what is
+            // tried again is what a change may wait behind.
+            let retrying = self.session.retrying.is_some();
+            let complete: Vec<_> = changes
+                .iter()
+                .filter(|c| c.is_complete() || c.kind == RowKind::SoftDelete || retrying)
                 .map(|change| match change.kind {
-                    RowKind::SoftDelete => (change.id, Position::ZERO),
-                    RowKind::Upsert | RowKind::Delete => (change.id, change.position),
+                    RowKind::Upsert | RowKind::Delete if change.is_complete() => {
+                        (change.id, change.position)
+                    }
+                    _ => (change.id, Position::ZERO),
                 })
                 .collect();
             if !complete.is_empty() {
@@ -341,7 +354,7 @@ impl Rows<'_, '_> {
                 let waits = change.kind == RowKind::Upsert && change.is_partial();
                 change.behind |= waits && refused.iter().any(|r| r.row_id == Some(change.id));
             }
-            let sources = self.work.batch.sources.as_deref();
+            let sources = self.work.sources();
             let (outcomes, more) =
                 poison::write_carefully(self.session, entity, &round, sources, Way::Rows).await?;
             self.session.count(&round, &outcomes);
@@ -360,67 +373,11 @@ impl Rows<'_, '_> {
         let (outcomes, refused) = if self.mode == Mode::Fast {
             (parts::write(self.session, entity, changes, barriers).await?, Vec::new())
         } else {
-            let sources = self.work.batch.sources.as_deref();
+            let sources = self.work.sources();
             let way = Way::Parts(barriers);
             poison::write_carefully(self.session, entity, changes, sources, way).await?
         };
         self.session.count(changes, &outcomes);
         Ok(refused)
     }
-}
-
-/// Which part of the entity a table is.
-fn part_of(plan: &EntityPlan, table: Option<TableId>) -> u8 {
-    let found = plan.parts.iter().position(|part| Some(part.table) == table);
-    found.and_then(|part| u8::try_from(part).ok()).unwrap_or(0)
-}
-
-/// Puts what could not be mapped or written into quarantine, after the rows.
-async fn put_aside(
-    session: &mut Session<'_>,
-    work: &Work,
-    resolved: &Resolved,
-    refused: Vec<Record>,
-    origin: &str,
-) -> Result<(), Error> {
-    for record in &refused {
-        poison::store(session, record).await?;
-    }
-    for (entry, keyed) in work.batch.quarantine.iter().zip(&work.keyed_by_entry) {
-        let account = entry_account(session, entry, origin)?;
-        let candidates = match entry.entity {
-            Some(_) => Vec::new(),
-            None => session.target.entities_fed(entry.table),
-        };
-        let mut owners = entry.entity.into_iter().chain(candidates.iter().map(|(e, _)| *e));
-        let is_owned = entry.entity.is_some() || !candidates.is_empty();
-        if is_owned && owners.all(|entity| session.gate(entity).cut_over) {
-            if let Some((account, _)) = account {
-                session.tally.ignore(account, CUT_OVER_RULE, 1);
-            }
-            continue;
-        }
-        let row_id = keyed.map(|keyed| resolved.other(keyed));
-        let part = match entry.entity {
-            Some(entity) => part_of(session.target.entity(entity)?, entry.table),
-            None => 0,
-        };
-        let table = account.as_ref().map(|(_, table)| table.clone());
-        let record = Record::rejected(entry, row_id, (table, part), candidates, origin);
-        poison::store(session, &record).await?;
-        if let Some((account, _)) = account {
-            session.tally.add(account, Outcome::Quarantined, 1);
-        }
-    }
-    Ok(())
-}
-
-fn entry_account(
-    session: &mut Session<'_>,
-    entry: &QuarantineEntry,
-    origin: &str,
-) -> Result<Option<(Account, String)>, Error> {
-    let Some(table) = entry.table else { return Ok(None) };
-    let name = session.target.table_name(table)?;
-    Ok(Some((session.tally.main(table, &name, origin), name)))
 }

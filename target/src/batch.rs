@@ -9,6 +9,8 @@ use mapping::{
     row::Batches,
 };
 
+use crate::{drift::DriftNote, follow::TableStop, retry::RetryStep};
+
 /// Everything that one transaction writes.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -28,8 +30,15 @@ pub struct Batch {
     /// Marker rows seen: `(token, commit LSN)` and the end offsets of all partitions at that
     /// moment. The stream has passed the LSN once every partition has reached its end offset.
     pub fences: Vec<Fence>,
+    /// Tables that the stream follows no further than the checkpoint says.
+    pub stops: Vec<TableStop>,
+    /// Columns that surprised, each at most once.
+    pub drift: Vec<DriftNote>,
     /// What accounts for the rows.
     pub checkpoint: Checkpoint,
+    /// So many refused rows, if they are most of those that were tried, are a flood: then nothing
+    /// is written ([`crate::Error::Flood`]). 100 when it is not said.
+    pub refused_max: Option<usize>,
     /// The source rows behind the mapped ones, for the quarantine; without it, a row that
     /// Postgres refuses is kept as its mapped fields.
     pub sources: Option<Box<dyn Sources>>,
@@ -49,6 +58,8 @@ pub struct SourceRow {
     pub payload: Vec<u8>,
     /// The message's key as received.
     pub payload_key: Option<Vec<u8>>,
+    /// The message's headers, as a JSON list of `{"key", "value"}`.
+    pub payload_headers: Option<Vec<u8>>,
     /// Topic, partition and offset of a message; `None` for a row.
     pub source: Option<(String, i32, i64)>,
 }
@@ -99,6 +110,8 @@ pub enum Checkpoint {
     },
     /// Progress of a backfill chunk.
     Chunk(ChunkProgress),
+    /// An entry of the quarantine, tried again ([`crate::Target::retry`]).
+    Retry(RetryStep),
 }
 
 /// A partition's step. Commits only while `expected` and `epoch` are what Postgres has.
@@ -160,6 +173,8 @@ pub struct QuarantineEntry {
     pub payload: Vec<u8>,
     /// The message's key as received.
     pub payload_key: Option<Vec<u8>>,
+    /// The message's headers, as a JSON list of `{"key", "value"}`.
+    pub payload_headers: Option<Vec<u8>>,
     /// Topic, partition and offset of a message.
     pub source: Option<(String, i32, i64)>,
     /// Whether it carried every column: then it settles older entries of the row.
@@ -188,4 +203,7 @@ pub struct Counts {
 pub struct Applied {
     /// By table.
     pub tables: BTreeMap<TableId, Counts>,
+    /// Rows put into the quarantine that nothing has settled yet, by table. (Parked changes are
+    /// counted as quarantined, too, but nothing is wrong with them.)
+    pub put_aside: BTreeMap<TableId, u64>,
 }

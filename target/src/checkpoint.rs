@@ -31,7 +31,7 @@ impl Commit {
         tag: Uuid,
     ) -> Result<Self, Error> {
         let transaction = match checkpoint {
-            Checkpoint::None => Some(current_transaction(connection).await?),
+            Checkpoint::None | Checkpoint::Retry(_) => Some(current_transaction(connection).await?),
             Checkpoint::Offsets { group, advances } => {
                 step_offsets(connection, group, advances, tag).await?;
                 None
@@ -84,7 +84,7 @@ impl Commit {
         let asking = || Error::postgres("asking for the fate of a commit");
         let mut connection = target.own_connection().await?;
         let found: Option<Option<Uuid>> = match checkpoint {
-            Checkpoint::None => {
+            Checkpoint::None | Checkpoint::Retry(_) => {
                 let status: Option<String> = sqlx::query_scalar("select pg_xact_status($1::xid8)")
                     .bind(self.transaction.as_deref().unwrap_or("0"))
                     .fetch_one(&mut connection)
@@ -255,7 +255,7 @@ pub(crate) async fn store_fences(
 ) -> Result<(), Error> {
     let group = match &batch.checkpoint {
         Checkpoint::Offsets { group, .. } => group.as_str(),
-        Checkpoint::Chunk(_) | Checkpoint::None => "",
+        Checkpoint::Chunk(_) | Checkpoint::Retry(_) | Checkpoint::None => "",
     };
     for fence in &batch.fences {
         let lsn: &Lsn = &fence.lsn;

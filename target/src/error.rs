@@ -59,6 +59,8 @@ pub enum Error {
     Flood {
         /// The target table.
         table: String,
+        /// The legacy tables that they came from.
+        sources: Vec<String>,
         /// The first rule that refused.
         rule: String,
         /// Rows refused.

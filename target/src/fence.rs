@@ -46,6 +46,21 @@ impl Target {
         last_passed(&mut connection).await
     }
 
+    /// Whether the stream of a group has met a marker, or any other proof, at or above `lsn`.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`].
+    pub async fn has_fence(&self, group: &str, lsn: Lsn) -> Result<bool, Error> {
+        sqlx::query_scalar(
+            "select exists (select from ficus.fence where consumer_group = $1 and lsn >= $2)",
+        )
+        .bind(group)
+        .bind(lsn.as_bytes().as_slice())
+        .fetch_one(self.pool())
+        .await
+        .map_err(Error::postgres("looking for a fence"))
+    }
+
     /// Forgets fences that are older than the newest passed one; returns how many marker rows went.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ fn lanes(checkpoint: &Checkpoint) -> Vec<i32> {
             lanes.dedup();
             lanes
         }
-        Checkpoint::Chunk(_) | Checkpoint::None => (0..LANES).collect(),
+        Checkpoint::Chunk(_) | Checkpoint::Retry(_) | Checkpoint::None => (0..LANES).collect(),
     }
 }
 

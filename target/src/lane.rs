@@ -24,6 +24,8 @@ pub(crate) struct Session<'s> {
     /// Staging tables that hold rows of this transaction.
     pub(crate) used: HashSet<String>,
     pub(crate) gates: BTreeMap<EntityId, Gate>,
+    /// The quarantine entry that is tried again: it does not stand in its own way.
+    pub(crate) retrying: Option<i64>,
     pub(crate) tally: Tally,
     /// Changes that this transaction has parked.
     pub(crate) parked: Vec<Parked>,

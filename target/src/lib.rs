@@ -8,11 +8,12 @@
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
 //! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs no plan's
-//! registration, and writes nothing.
+//! [`follow`], [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs
+//! no plan's registration, and writes nothing.
 
 mod apply;
 mod archive;
+mod aside;
 pub mod batch;
 mod checkpoint;
 pub mod chunk;
@@ -20,9 +21,12 @@ pub mod compare;
 pub mod connect;
 mod copy;
 pub mod domain;
+pub mod drift;
 pub mod error;
 pub mod fence;
 mod fold;
+pub mod follow;
+pub mod gap;
 mod gate;
 pub mod hook;
 mod keys;
@@ -40,6 +44,7 @@ mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
+pub mod retry;
 pub mod schema;
 pub mod seal;
 mod sequence;

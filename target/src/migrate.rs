@@ -45,6 +45,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     6 "0006_reconcile",
     7 "0007_archive",
     8 "0008_sequences",
+    10 "0010_stream",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

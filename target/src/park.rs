@@ -203,15 +203,17 @@ pub(crate) async fn load_barriers(
         .collect();
     let rows = sqlx::query(
         "select row_id, key, position, source_table from ficus.quarantine
-         where entity = $1 and row_id = any($2) and state = 'open'
+         where entity = $1 and row_id = any($2) and state = 'open' and id is distinct from $5
          union all
          select null, key, position, source_table from ficus.quarantine
-         where entity is null and state = 'open' and source_table = any($3) and key = any($4)",
+         where entity is null and state = 'open' and source_table = any($3) and key = any($4)
+           and id is distinct from $5",
     )
     .bind(target.registered(entity)?.number)
     .bind(ids)
     .bind(&tables)
     .bind(keys.keys().copied().collect::<Vec<_>>())
+    .bind(session.retrying)
     .fetch_all(&mut *session.connection)
     .await
     .map_err(Error::postgres("looking for quarantined changes"))?;
@@ -271,6 +273,7 @@ pub(crate) async fn supersede(
          from unnest($2::uuid[], $3::bytea[], $4::text[], $5::bytea[])
            as w (id, position, source_table, key)
          where q.state = 'open' and {} and q.source_table = w.source_table
+           and q.id is distinct from $6
            and (q.entity = $1 and q.row_id = w.id or q.entity is null and q.key = w.key)",
         replaces("q.position", "w.position")
     )))
@@ -279,6 +282,7 @@ pub(crate) async fn supersede(
     .bind(positions)
     .bind(tables)
     .bind(keys)
+    .bind(session.retrying)
     .execute(&mut *session.connection)
     .await
     .map_err(Error::postgres("settling quarantined changes"))?;

@@ -16,8 +16,8 @@ use crate::{
     tally::Outcome,
 };
 
-/// From so many refused rows on, if they are the larger part, the mapping is wrong and not the
-/// rows: nothing is written, and somebody must look.
+/// From so many refused rows on, if they are the larger part of those that were tried, the mapping
+/// is wrong and not the rows: nothing is written, and somebody must look.
 const FLOOD_ROWS: usize = 100;
 
 /// What is put into the quarantine.
@@ -34,6 +34,7 @@ pub(crate) struct Record {
     pub(crate) detail: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) payload_key: Option<Vec<u8>>,
+    pub(crate) payload_headers: Option<Vec<u8>>,
     pub(crate) format: &'static str,
     pub(crate) source: Option<(String, i32, i64)>,
     pub(crate) origin: String,
@@ -64,6 +65,7 @@ impl Record {
             detail: entry.detail.clone(),
             payload: entry.payload.clone(),
             payload_key: entry.payload_key.clone(),
+            payload_headers: entry.payload_headers.clone(),
             format: if entry.source.is_some() { "message" } else { "row" },
             source: entry.source.clone(),
             origin: origin.to_owned(),
@@ -90,6 +92,7 @@ impl Record {
         let row = source.unwrap_or_else(|| SourceRow {
             payload: change.fields.to_vec(),
             payload_key: None,
+            payload_headers: None,
             source: None,
         });
         let code = error.sqlstate().unwrap_or("unknown");
@@ -110,6 +113,7 @@ impl Record {
             detail: format!("Postgres refuses the row: {}{named}", meaning(code)),
             payload: row.payload,
             payload_key: row.payload_key,
+            payload_headers: row.payload_headers,
             format,
             source: row.source,
             origin: origin.to_owned(),
@@ -119,7 +123,7 @@ impl Record {
     }
 }
 
-fn meaning(code: &str) -> &'static str {
+pub(crate) fn meaning(code: &str) -> &'static str {
     match code {
         "23502" => "a column that must not be NULL is",
         "23503" => "the row that it refers to is not there",
@@ -152,9 +156,11 @@ pub(crate) async fn write_carefully(
     session: &mut Session<'_>,
     entity: EntityId,
     changes: &[Change<'_>],
-    sources: Option<&dyn Sources>,
+    (sources, refused_max): (Option<&dyn Sources>, Option<usize>),
     way: Way<'_>,
 ) -> Result<(Outcomes, Vec<Record>), Error> {
+    let refused_max = refused_max.unwrap_or(FLOOD_ROWS);
+    let mut tried = 0;
     let mut outcomes = vec![Outcome::Quarantined; changes.len()];
     let mut refused: Vec<Record> = Vec::new();
     let mut stack: Vec<Range<usize>> = Vec::new();
@@ -174,6 +180,7 @@ pub(crate) async fn write_carefully(
                 for (to, from) in outcomes.iter_mut().skip(range.start).zip(written) {
                     *to = from;
                 }
+                tried += slice.len();
                 continue;
             }
             Err(error) if error.disposition() == Disposition::Quarantine => error,
@@ -186,22 +193,37 @@ pub(crate) async fn write_carefully(
                 stack.push(range.start..range.start + middle);
             }
             None => {
+                tried += slice.len();
                 for change in slice {
                     let names = session.tally.names(change.account);
                     refused.push(Record::refused(entity, change, &error, names, sources));
                 }
             }
         }
-        if refused.len() >= FLOOD_ROWS && refused.len() * 2 > changes.len() {
-            return Err(Error::Flood {
-                table: session.target.entity(entity)?.target_table.clone(),
-                rule: refused.first().map(|first| first.rule.clone()).unwrap_or_default(),
-                refused: refused.len(),
-                rows: changes.len(),
-            });
+        if refused.len() >= refused_max && refused.len() * 2 > tried {
+            return Err(flood(session, entity, &refused, changes.len())?);
         }
     }
     Ok((outcomes, refused))
+}
+
+fn flood(
+    session: &Session<'_>,
+    entity: EntityId,
+    refused: &[Record],
+    rows: usize,
+) -> Result<Error, Error> {
+    let mut sources: Vec<String> =
+        refused.iter().filter_map(|record| record.table.clone()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    Ok(Error::Flood {
+        table: session.target.entity(entity)?.target_table.clone(),
+        sources,
+        rule: refused.first().map(|first| first.rule.clone()).unwrap_or_default(),
+        refused: refused.len(),
+        rows,
+    })
 }
 
 /// Where to cut, never between two changes of one row; `None` when there is only one row.
@@ -227,6 +249,9 @@ async fn command(session: &mut Session<'_>, sql: &'static str) -> Result<(), Err
 pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<(), Error> {
     let settled = settle::is_settled(session, record).await?;
     if !settled {
+        if let Some(table) = &record.table {
+            session.tally.put_aside(table);
+        }
         settle::settle_older(session, record).await?;
         settle::reopen(session, record).await?;
     }
@@ -242,10 +267,10 @@ pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<
         "insert into ficus.quarantine
            (state, source_table, entity, key, row_id, position, rule, source_column, detail,
             payload, payload_key, payload_format, topic, partition, \"offset\", origin,
-            resolved_at, resolution)
+            payload_headers, resolved_at, resolution)
          values (case when $1 then 'superseded' else 'open' end, $2, $3,
                  coalesce($4, (select key from ficus.key_map where id = $5)), $5, $6, $7, $8, $9,
-                 $10, $11, $12, $13, $14, $15, $16,
+                 $10, $11, $12, $13, $14, $15, $16, $17,
                  case when $1 then clock_timestamp() end,
                  case when $1 then 'the row was newer already' end)
          on conflict do nothing",
@@ -266,6 +291,7 @@ pub(crate) async fn store(session: &mut Session<'_>, record: &Record) -> Result<
     .bind(partition)
     .bind(offset)
     .bind(&record.origin)
+    .bind(&record.payload_headers)
     .execute(&mut *session.connection)
     .await
     .map_err(Error::postgres("storing a quarantined row"))?;

@@ -47,6 +47,8 @@ pub struct Entry {
     pub at_ms: i64,
     /// Why it was discarded, or what settled it.
     pub resolution: Option<String>,
+    /// How often it was tried again.
+    pub retries: i32,
 }
 
 /// An entry with what was received. Holds personal data: never logged.
@@ -58,6 +60,8 @@ pub struct FullEntry {
     pub payload: Vec<u8>,
     /// The message's key as received.
     pub payload_key: Option<Vec<u8>>,
+    /// The message's headers, as a JSON list.
+    pub payload_headers: Option<Vec<u8>>,
     /// How to read the payload.
     pub format: PayloadFormat,
 }
@@ -80,7 +84,7 @@ pub struct Filter {
 pub(crate) const COLUMNS: &str =
     "q.id, q.state, q.source_table, e.name as entity, q.key, q.position, q.rule,
     q.source_column, q.detail, q.topic, q.partition, q.\"offset\", q.origin,
-    (extract(epoch from q.at) * 1000)::int8 as at_ms, q.resolution";
+    (extract(epoch from q.at) * 1000)::int8 as at_ms, q.resolution, q.retries";
 
 impl Target {
     /// Lists entries by number.
@@ -113,7 +117,7 @@ impl Target {
     /// [`Error::NotFound`].
     pub async fn quarantine_get(&self, id: i64) -> Result<FullEntry, Error> {
         let sql = format!(
-            "select {COLUMNS}, q.payload, q.payload_key, q.payload_format
+            "select {COLUMNS}, q.payload, q.payload_key, q.payload_headers, q.payload_format
              from ficus.quarantine q left join ficus.entity e on e.id = q.entity where q.id = $1"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -126,6 +130,7 @@ impl Target {
             entry: entry(&row),
             payload: row.get("payload"),
             payload_key: row.get("payload_key"),
+            payload_headers: row.get("payload_headers"),
             format: match row.get("payload_format") {
                 "message" => PayloadFormat::Message,
                 "row" => PayloadFormat::Row,
@@ -149,18 +154,6 @@ impl Target {
             return Err(Error::Settings { setting: "reason", why });
         }
         self.settle(id, "discarded", actor, reason).await
-    }
-
-    /// Marks an open entry as retried, after its change went through [`Target::apply`] with its
-    /// own position. One that was superseded meanwhile stays so.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such entry.
-    pub async fn quarantine_retried(&self, id: i64, actor: &str) -> Result<(), Error> {
-        match self.settle(id, "retried", actor, "applied").await {
-            Err(Error::NotFound { .. }) => self.quarantine_get(id).await.map(drop),
-            settled => settled,
-        }
     }
 
     async fn settle(&self, id: i64, state: &str, actor: &str, reason: &str) -> Result<(), Error> {
@@ -210,5 +203,6 @@ pub(crate) fn entry(row: &PgRow) -> Entry {
         origin: row.get("origin"),
         at_ms: row.get("at_ms"),
         resolution: row.get("resolution"),
+        retries: row.get("retries"),
     }
 }

@@ -38,6 +38,8 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     lines: Vec<Line>,
+    /// Rows put into the quarantine and open, by table.
+    put_aside: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -62,6 +64,11 @@ impl Tally {
             self.lines.push(Line { table, origin, main, read: 0, outcomes: [0; 5], ignored });
             self.lines.len() - 1
         }))
+    }
+
+    /// Notes a row that is open in the quarantine now.
+    pub(crate) fn put_aside(&mut self, table: &str) {
+        *self.put_aside.entry(table.to_owned()).or_default() += 1;
     }
 
     /// The table and origin of an account.
@@ -96,12 +103,37 @@ impl Tally {
         }
     }
 
-    /// Takes in what the caller counted before mapping, and checks that nothing is missing: each
-    /// outcome so far stands for one row that was read.
-    pub(crate) fn close(&mut self, account: Account, read: &ReadCounts) -> Result<(), Error> {
+    /// Takes in what the caller counted as left out by rules.
+    pub(crate) fn ignored(&mut self, account: Account, read: &ReadCounts) {
         for (rule, count) in &read.ignored {
             self.ignore(account, rule, usize::try_from(*count).unwrap_or(usize::MAX));
         }
+    }
+
+    /// What became of the one row that is tried again; the rule, where one leaves it out. `None`
+    /// when there was none.
+    pub(crate) fn only_outcome(&self) -> Option<(Outcome, Option<&str>)> {
+        self.lines.first().map(|line| {
+            let [applied, stale, folded, ignored, _] = line.outcomes;
+            // What waited for it, and goes on with it, is on the same line: it has not left it.
+            if applied > 0 {
+                (Outcome::Applied, None)
+            } else if stale > 0 {
+                (Outcome::Stale, None)
+            } else if folded > 0 {
+                (Outcome::Folded, None)
+            } else if ignored > 0 {
+                (Outcome::Ignored, line.ignored.keys().next().map(String::as_str))
+            } else {
+                (Outcome::Quarantined, None)
+            }
+        })
+    }
+
+    /// Takes in what the caller counted before mapping, and checks that nothing is missing: each
+    /// outcome so far stands for one row that was read.
+    pub(crate) fn close(&mut self, account: Account, read: &ReadCounts) -> Result<(), Error> {
+        self.ignored(account, read);
         self.add(account, Outcome::Folded, usize::try_from(read.folded).unwrap_or(usize::MAX));
         let Some(line) = self.lines.get(account.0) else { return Ok(()) };
         let accounted = u64::try_from(line.read).unwrap_or(0);
@@ -124,6 +156,9 @@ impl Tally {
             counts.folded += f;
             counts.ignored += i;
             counts.quarantined += q;
+            if let Some(rows) = self.put_aside.get(&line.table) {
+                applied.put_aside.insert(table, *rows);
+            }
         }
         applied
     }

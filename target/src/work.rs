@@ -11,7 +11,13 @@ use mapping::{
 };
 use uuid::Uuid;
 
-use crate::{Batch, Error, Target, gate::Demand};
+use crate::{
+    Batch, Error, Target,
+    apply::origin,
+    batch::{Checkpoint, Sources},
+    gate::Demand,
+    tally::{Account, Tally},
+};
 
 /// A batch on its way, kept whole for the next attempt.
 pub(crate) struct Work {
@@ -30,6 +36,22 @@ pub(crate) struct Work {
     /// Keys of quarantined rows, and which entry has which.
     pub(crate) keyed: Vec<(EntityId, CanonicalKey)>,
     pub(crate) keyed_by_entry: Vec<Option<usize>>,
+}
+
+impl Work {
+    /// For rows that Postgres refuses: where they come from, and how many are a flood.
+    pub(crate) fn sources(&self) -> (Option<&dyn Sources>, Option<usize>) {
+        (self.batch.sources.as_deref(), self.batch.refused_max)
+    }
+
+    /// Whose counts a row of a table goes to. A row that is tried again was counted as
+    /// quarantined, and moves from there.
+    pub(crate) fn account(&self, tally: &mut Tally, table: TableId, name: &str) -> Account {
+        match &self.batch.checkpoint {
+            Checkpoint::Retry(step) => step.account(tally, table, name),
+            other => tally.main(table, name, origin(other)),
+        }
+    }
 }
 
 impl Target {

@@ -92,7 +92,7 @@ fn read(
                     offset: i64::try_from(offset)?,
                     key: Some(key),
                     value,
-                    renamed: false,
+                    headers: &[],
                 };
                 batcher.push(&incoming, 1_753_142_401_037_000)?;
                 let is_full = batcher.rows() >= settings.batch_rows_max

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mapping::{plan::TablePlan, position::Position, value::LegacyValue};
-use target::QuarantineEntry;
+use target::{QuarantineEntry, follow::StopReason};
 
-use super::{Batcher, Incoming, Route, mask, table::Change};
-use crate::decode::Foreign;
+use super::{Batcher, Incoming, headers, mask, route::Route, table::Change};
+use crate::{decode::Foreign, flood};
 
 impl Batcher {
     /// A quarantine entry for a change that was read, as far as it could be.
@@ -31,6 +31,24 @@ impl Batcher {
         }
     }
 
+    /// Puts an event into the quarantine of the open batch; whether it is there. When it is one too
+    /// many, its table is stopped before it instead.
+    pub(super) fn put_aside(
+        &mut self,
+        incoming: &Incoming<'_>,
+        table: &TablePlan,
+        entry: QuarantineEntry,
+    ) -> bool {
+        if self.breaker.bad(table.id, 1) {
+            let words = flood::words(&table.table, &entry.rule, &entry.column);
+            self.stop(incoming, table, StopReason::Flood, words);
+            return false;
+        }
+        self.open.read_one(table);
+        self.open.batch.quarantine.push(entry);
+        true
+    }
+
     pub(super) fn push_foreign(&mut self, incoming: &Incoming<'_>, foreign: Foreign) {
         // The topic's table, where an event told it before. Without one nobody knows which
         // columns are secret, so the first sensitive table's rule would be a guess: all are.
@@ -47,8 +65,7 @@ impl Batcher {
             }
         };
         if let Some(table) = table {
-            self.open.rows += 1;
-            self.open.counts(table).read += 1;
+            self.open.read_one(table);
         }
         self.open.batch.quarantine.push(QuarantineEntry {
             table: table.map(|table| table.id),
@@ -72,6 +89,7 @@ fn stored(incoming: &Incoming<'_>, secret: &[String], placeholder: &str) -> Quar
         detail: String::new(),
         payload: mask::mask(value, secret, placeholder).into_owned(),
         payload_key: incoming.key.map(<[u8]>::to_vec),
+        payload_headers: headers::to_json(incoming.headers),
         source: Some((incoming.topic.into(), incoming.partition, incoming.offset)),
         whole: false,
     }

@@ -6,7 +6,7 @@ use std::{fmt, ops::Range, sync::Arc};
 use mapping::plan::{Plan, TableId};
 use target::batch::{SourceRow, Sources};
 
-use super::{Incoming, mask};
+use super::{Incoming, headers, mask};
 
 /// A message, as ranges of the shared bytes.
 struct Place {
@@ -16,6 +16,7 @@ struct Place {
     table: TableId,
     value: Range<usize>,
     key: Option<Range<usize>>,
+    headers: Range<usize>,
 }
 
 /// Messages by their number in the batch; one allocation for all of them.
@@ -49,8 +50,9 @@ impl Kept {
         });
         let value = self.add(incoming.value.unwrap_or_default());
         let key = incoming.key.map(|key| self.add(key));
+        let headers = self.add(incoming.headers);
         let (partition, offset) = (incoming.partition, incoming.offset);
-        self.places.push(Place { topic, partition, offset, table, value, key });
+        self.places.push(Place { topic, partition, offset, table, value, key, headers });
     }
 
     fn add(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -69,6 +71,7 @@ impl Sources for Kept {
         Some(SourceRow {
             payload: payload.into_owned(),
             payload_key: place.key.clone().and_then(|key| Some(self.bytes.get(key)?.to_vec())),
+            payload_headers: self.bytes.get(place.headers.clone()).and_then(headers::to_json),
             source: Some((self.topics.get(place.topic)?.clone(), place.partition, place.offset)),
         })
     }

@@ -32,8 +32,18 @@ struct Partition {
     expected: i64,
     next: i64,
     touched: bool,
+    wait: Option<Wait>,
     commit_lsn: Option<Lsn>,
     source_ts_ms: Option<i64>,
+}
+
+/// Why a partition is read no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Its table is paused or stopped.
+    Table,
+    /// Its next change is above the LSN at which the run ends.
+    Until,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +69,8 @@ pub(crate) enum Arrival {
     Again,
     /// Of a partition that is not ours (any more).
     Foreign,
+    /// Of a partition that waits: it will be read again.
+    Waits,
 }
 
 impl Offsets {
@@ -73,6 +85,7 @@ impl Offsets {
                 expected: one.expected,
                 next: one.next,
                 touched: one.first || one.next != one.expected,
+                wait: None,
                 commit_lsn: None,
                 source_ts_ms: None,
             };
@@ -94,7 +107,7 @@ impl Offsets {
         self.topics.get_mut(self.last)?.partitions.get_mut(&partition)
     }
 
-    /// Takes note of a message.
+    /// What is to be done with a message. Only [`Offsets::accept`] accounts for it.
     pub(crate) fn arrive(
         &mut self,
         topic: &str,
@@ -103,6 +116,9 @@ impl Offsets {
         allow_gaps: bool,
     ) -> Result<Arrival, Error> {
         let Some(state) = self.partition(topic, partition) else { return Ok(Arrival::Foreign) };
+        if state.wait.is_some() {
+            return Ok(Arrival::Waits);
+        }
         if offset < state.next {
             return Ok(Arrival::Again);
         }
@@ -110,9 +126,52 @@ impl Offsets {
             let expected = state.next;
             return Err(Error::Gap { topic: topic.into(), partition, expected, found: offset });
         }
-        state.next = offset + 1;
-        state.touched = true;
         Ok(Arrival::Next)
+    }
+
+    /// The message is in the open batch.
+    pub(crate) fn accept(&mut self, topic: &str, partition: i32, offset: i64) {
+        if let Some(state) = self.partition(topic, partition) {
+            state.next = offset + 1;
+            state.touched = true;
+        }
+    }
+
+    /// Accepts nothing more of a partition.
+    pub(crate) fn wait(&mut self, topic: &str, partition: i32, why: Wait) {
+        if let Some(state) = self.partition(topic, partition) {
+            state.wait = Some(why);
+        }
+    }
+
+    /// Accepts nothing more of a topic, on behalf of its table.
+    pub(crate) fn wait_all(&mut self, topic: &str) {
+        let topics = self.topics.iter_mut().filter(|found| found.name == topic);
+        for state in topics.flat_map(|topic| topic.partitions.values_mut()) {
+            state.wait.get_or_insert(Wait::Table);
+        }
+    }
+
+    /// Goes on with a topic whose table is followed again; where each partition goes on.
+    pub(crate) fn go_on(&mut self, topic: &str) -> Vec<(String, i32, i64)> {
+        let mut released = Vec::new();
+        for found in self.topics.iter_mut().filter(|found| found.name == topic) {
+            for (number, state) in &mut found.partitions {
+                if state.wait == Some(Wait::Table) {
+                    state.wait = None;
+                    released.push((found.name.clone(), *number, state.next));
+                }
+            }
+        }
+        released
+    }
+
+    /// The partitions that wait: topic, number and next offset.
+    pub(crate) fn waiting(&self, why: Wait) -> impl Iterator<Item = (&str, i32, i64)> {
+        self.topics.iter().flat_map(move |topic| {
+            let waiting = topic.partitions.iter().filter(move |(_, at)| at.wait == Some(why));
+            waiting.map(|(number, state)| (&*topic.name, *number, state.next))
+        })
     }
 
     /// Takes note of a change's place in the legacy log.
@@ -167,25 +226,52 @@ mod tests {
         vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next, first: false }]
     }
 
+    fn take(offsets: &mut Offsets, offset: i64, allow_gaps: bool) -> Arrival {
+        let arrival = offsets.arrive("t", 0, offset, allow_gaps).unwrap();
+        if arrival == Arrival::Next {
+            offsets.accept("t", 0, offset);
+        }
+        arrival
+    }
+
     #[test]
     fn each_offset_is_accounted_for_once() {
         let mut offsets = Offsets::default();
         offsets.assign(owned(5));
         assert!(!offsets.touched());
-        assert_eq!(offsets.arrive("t", 0, 5, false).unwrap(), Arrival::Next);
-        assert_eq!(offsets.arrive("t", 0, 5, false).unwrap(), Arrival::Again);
+        assert_eq!(take(&mut offsets, 5, false), Arrival::Next);
+        assert_eq!(take(&mut offsets, 5, false), Arrival::Again);
         assert_eq!(offsets.arrive("t", 1, 5, false).unwrap(), Arrival::Foreign);
         assert_eq!(offsets.arrive("u", 0, 5, false).unwrap(), Arrival::Foreign);
         assert!(matches!(
             offsets.arrive("t", 0, 7, false),
             Err(Error::Gap { expected: 6, found: 7, .. })
         ));
-        assert_eq!(offsets.arrive("t", 0, 7, true).unwrap(), Arrival::Next);
+        assert_eq!(take(&mut offsets, 7, true), Arrival::Next);
         let advance = offsets.advance().remove(0);
         assert_eq!((advance.expected, advance.next, advance.epoch), (5, 8, 7));
         assert!(offsets.advance().is_empty());
-        assert_eq!(offsets.arrive("t", 0, 8, false).unwrap(), Arrival::Next);
+        assert_eq!(take(&mut offsets, 8, false), Arrival::Next);
         assert_eq!(offsets.advance().remove(0).expected, 8);
+    }
+
+    #[test]
+    fn a_partition_that_waits_goes_on_where_it_was() {
+        let mut offsets = Offsets::default();
+        offsets.assign(owned(5));
+        assert_eq!(take(&mut offsets, 5, false), Arrival::Next);
+        offsets.wait_all("t");
+        // What the client had fetched ahead is passed over, without a gap.
+        assert_eq!(take(&mut offsets, 6, false), Arrival::Waits);
+        assert_eq!(take(&mut offsets, 9, false), Arrival::Waits);
+        assert_eq!(offsets.advance().remove(0).next, 6);
+        assert_eq!(offsets.waiting(Wait::Table).collect::<Vec<_>>(), [("t", 0, 6)]);
+        assert_eq!(offsets.go_on("t"), [("t".to_owned(), 0, 6)]);
+        assert_eq!(take(&mut offsets, 6, false), Arrival::Next);
+        // The run's end is no table's: it is not taken back.
+        offsets.wait("t", 0, Wait::Until);
+        offsets.wait_all("t");
+        assert!(offsets.go_on("t").is_empty());
     }
 
     #[test]

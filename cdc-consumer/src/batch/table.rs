@@ -65,6 +65,8 @@ impl Change<'_> {
 #[derive(Debug)]
 pub(super) struct Tables {
     modes: Modes,
+    /// Messages come out of the quarantine, without what may not be stored there.
+    pub(super) hidden: bool,
     rows: HashMap<(TableId, u64), RowCodec>,
     keys: HashMap<(TableId, u64), RowCodec>,
     spare: Vec<LegacyValue<'static>>,
@@ -72,7 +74,7 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(modes: Modes) -> Self {
-        Self { modes, rows: HashMap::new(), keys: HashMap::new(), spare: Vec::new() }
+        Self { modes, hidden: false, rows: HashMap::new(), keys: HashMap::new(), spare: Vec::new() }
     }
 
     /// Keeps the allocation of a row's values for the next row.
@@ -100,7 +102,8 @@ impl Tables {
         };
         let (object, image) = match event.op {
             Op::Delete => (event.before, Image::Before),
-            _ => (event.after, event.after_image(incoming.renamed)),
+            Op::Create => (event.after, event.after_image(incoming.is_renamed())),
+            _ => (event.after, event.after_image(false)),
         };
         let schema = event.schema.as_deref();
         let id = (table.id, schema.map_or(0, |schema| schema.id));
@@ -110,7 +113,8 @@ impl Tables {
         }
         let codec = codecs.entry(id).or_insert_with(|| {
             let left_out = table.left_out().iter().map(|left| left.column.clone()).collect();
-            RowCodec::new(&table.columns, left_out, schema, &self.modes)
+            let codec = RowCodec::new(&table.columns, left_out, schema, &self.modes);
+            if self.hidden { codec.with_hidden(table.sensitive_columns()) } else { codec }
         });
         let read = match object {
             Some(object) => codec.read(object, image, &mut change.values),

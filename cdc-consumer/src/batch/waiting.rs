@@ -12,7 +12,7 @@ pub(super) struct Waiting {
     offset: i64,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    renamed: bool,
+    headers: Vec<u8>,
     /// When it was met, by the clock of the first attempt.
     pub(super) now_us: i64,
 }
@@ -32,7 +32,7 @@ impl Waiting {
             offset: incoming.offset,
             key: incoming.key.map(<[u8]>::to_vec),
             value: incoming.value.map(<[u8]>::to_vec),
-            renamed: incoming.renamed,
+            headers: incoming.headers.to_vec(),
             now_us,
         }
     }
@@ -44,7 +44,7 @@ impl Waiting {
             offset: self.offset,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
-            renamed: self.renamed,
+            headers: &self.headers,
         }
     }
 }

@@ -48,6 +48,8 @@ struct Column {
     name: String,
     codec: Codec,
     lob: bool,
+    /// The placeholder stands for a value that was hidden.
+    hidden: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,7 @@ impl RowCodec {
                 ),
                 name: column.name.clone(),
                 lob: column.lob,
+                hidden: false,
             })
             .collect();
         Self {
@@ -122,6 +125,16 @@ impl RowCodec {
             unknown: Vec::new(),
             missing: Vec::new(),
         }
+    }
+
+    /// The same for messages of the quarantine, in which these columns' values were replaced by the
+    /// placeholder.
+    #[must_use]
+    pub fn with_hidden(mut self, names: &[String]) -> Self {
+        for column in &mut self.columns {
+            column.hidden = names.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+        }
+        self
     }
 
     /// Columns of the last row that the mapping doesn't know.
@@ -210,8 +223,8 @@ impl RowCodec {
         raw: Raw<'a>,
         image: Image,
     ) -> Result<LegacyValue<'a>, Fault> {
-        if column.lob {
-            let absent = image != Image::Whole && raw == Raw::Null;
+        if column.lob || column.hidden {
+            let absent = column.lob && image != Image::Whole && raw == Raw::Null;
             if absent || self.placeholder.stands_in(raw, &column.codec) {
                 return Ok(LegacyValue::Unchanged);
             }

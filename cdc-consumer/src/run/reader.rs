@@ -17,33 +17,30 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
-use target::{Target, batch::Fence};
+use target::Target;
 use tokio::{
     runtime::Handle,
-    sync::mpsc::{self, error::TrySendError},
+    sync::{mpsc, watch},
 };
 
 use super::{
     client::Client,
-    shared::{Notice, Shared, Work},
-    topics::{self, Topics},
+    shared::{Held, Notice, Shared, Work},
+    topics,
 };
 use crate::{
-    batch::{Batcher, Incoming},
-    decode::OLD_KEY_HEADER,
+    batch::{self, Batcher, Incoming},
     error::Error,
-    status::State,
+    status::{PartitionProgress, State},
+    topics::Topics,
 };
 
 /// How long a poll waits when there is nothing to flush.
-const POLL: Duration = Duration::from_millis(50);
-/// How long a full queue is waited for before partitions are paused and polling goes on, which
-/// the group's protocol needs.
-const FULL: Duration = Duration::from_secs(2);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 /// How often the log's ends are asked for, for the lag.
 const ENDS: Duration = Duration::from_secs(1);
 /// How long after a failure the brokers are asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The reading thread's state.
 pub(super) struct Reader {
@@ -53,21 +50,25 @@ pub(super) struct Reader {
     pub(super) batcher: Batcher,
     pub(super) batches: mpsc::Sender<Work>,
     pub(super) runtime: Handle,
-    target: Arc<Target>,
-    clock: Clock,
+    pub(super) target: Arc<Target>,
+    pub(super) clock: Clock,
+    /// The tables that Postgres says are not followed.
+    pub(super) held: watch::Receiver<Held>,
     subscribed: BTreeSet<String>,
-    generation: u64,
+    pub(super) generation: u64,
     /// When the open batch got its first message.
-    opened: Option<Instant>,
+    pub(super) opened: Option<Instant>,
     /// A marker whose fence is still to be asked for.
-    marker: Option<Lsn>,
+    pub(super) marker: Option<Lsn>,
+    /// Those of the message at hand.
+    headers: batch::Headers,
 }
 
 /// When things are due.
-struct Clock {
+pub(super) struct Clock {
     topics: Instant,
     ends: Instant,
-    ask: Instant,
+    pub(super) ask: Instant,
     counted: (Instant, u64),
 }
 
@@ -81,6 +82,8 @@ impl Reader {
     ) -> Self {
         let now = Instant::now();
         let clock = Clock { topics: now, ends: now, ask: now, counted: (now, 0) };
+        let mut held = shared.held.subscribe();
+        held.mark_changed();
         Self {
             shared,
             client,
@@ -90,10 +93,12 @@ impl Reader {
             runtime: Handle::current(),
             target,
             clock,
+            held,
             subscribed: BTreeSet::new(),
             generation: 0,
             opened: None,
             marker: None,
+            headers: batch::Headers::default(),
         }
     }
 
@@ -112,6 +117,7 @@ impl Reader {
         while !self.shared.is_stopping() {
             self.heed_notices()?;
             self.rejoin_when_fenced()?;
+            self.heed_held();
             self.keep_time()?;
             if self.subscribed.is_empty() {
                 std::thread::sleep(POLL);
@@ -119,6 +125,7 @@ impl Reader {
             }
             let polled = self.poll_once()?;
             self.ask_for_fence();
+            self.pause_what_waits();
             if self.is_due(polled) {
                 self.flush()?;
             }
@@ -126,7 +133,7 @@ impl Reader {
         self.flush()
     }
 
-    fn heed_notices(&mut self) -> Result<(), Error> {
+    pub(super) fn heed_notices(&mut self) -> Result<(), Error> {
         for notice in self.shared.take_notices() {
             self.generation = self.shared.generation();
             self.opened = None;
@@ -143,7 +150,7 @@ impl Reader {
                     .iter()
                     .map(|one| ((one.topic.clone(), one.partition), one.expected))
                     .map(|(partition, next)| {
-                        (partition, crate::status::PartitionProgress { next, end: next })
+                        (partition, PartitionProgress { next, end: next, waits: false })
                     })
                     .collect();
             });
@@ -265,17 +272,18 @@ impl Reader {
         }
     }
 
-    fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
-        let renamed = message
-            .headers()
-            .is_some_and(|headers| headers.iter().any(|header| header.key == OLD_KEY_HEADER));
+    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
+        self.headers.clear();
+        for header in message.headers().into_iter().flat_map(Headers::iter) {
+            self.headers.push(header.key, header.value);
+        }
         let incoming = Incoming {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
             key: message.key(),
             value: message.payload(),
-            renamed,
+            headers: self.headers.as_bytes(),
         };
         self.batcher.push(&incoming, now_us())?;
         if self.opened.is_none() && !self.batcher.is_empty() {
@@ -285,7 +293,7 @@ impl Reader {
     }
 
     /// What an error that polling told means.
-    fn heed(&mut self, error: KafkaError) -> Result<(), Error> {
+    pub(super) fn heed(&mut self, error: KafkaError) -> Result<(), Error> {
         let code = error.rdkafka_error_code();
         match code {
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
@@ -332,47 +340,6 @@ impl Reader {
         kafka("reading")(error)
     }
 
-    /// A marker is a fence once the ends of all partitions are known; asked for after the
-    /// marker came, they are above everything that was published before it.
-    fn ask_for_fence(&mut self) {
-        self.marker = self.marker.max(self.batcher.take_marker());
-        self.look_for_goal();
-        let Some(lsn) = self.marker else { return };
-        let now = Instant::now();
-        if now < self.clock.ask {
-            return;
-        }
-        match self.topics.ends(&self.client) {
-            Ok(ends) => {
-                self.marker = None;
-                self.batcher.add_fence(Fence { lsn, ends });
-                self.opened.get_or_insert(now);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "asking for the ends of the topics");
-                self.clock.ask = now + ASK_AGAIN;
-            }
-        }
-    }
-
-    /// With `until`: any change above it proves, as a marker does, that everything up to it is
-    /// below the present ends.
-    fn look_for_goal(&mut self) {
-        let Some(until) = self.shared.settings.until else { return };
-        let passed = self.batcher.last_lsn().is_some_and(|lsn| lsn > until)
-            || self.marker.is_some_and(|lsn| lsn >= until);
-        let now = Instant::now();
-        if !passed || self.shared.has_goal() || now < self.clock.ask {
-            return;
-        }
-        match self.topics.ends(&self.client) {
-            Ok(ends) => self.shared.set_goal(
-                ends.into_iter().map(|(topic, number, end)| ((topic, number), end)).collect(),
-            ),
-            Err(_) => self.clock.ask = now + ASK_AGAIN,
-        }
-    }
-
     fn is_due(&self, polled: bool) -> bool {
         let settings = &self.shared.settings;
         let Some(opened) = self.opened else { return false };
@@ -384,92 +351,6 @@ impl Reader {
         let age = opened.elapsed();
         age >= Duration::from_millis(settings.batch_age_ms_max)
             || (!polled && age >= Duration::from_millis(settings.batch_idle_ms_max))
-    }
-
-    /// Closes the batch and hands it over; waits while the queue is full.
-    fn flush(&mut self) -> Result<(), Error> {
-        self.opened = None;
-        self.learn_types();
-        let Some(batch) = self.batcher.take() else { return Ok(()) };
-        let generation = self.generation;
-        let mut work = Work { batch, generation };
-        let since = Instant::now();
-        let mut paused = false;
-        while let Some(refused) = self.send(work) {
-            work = refused;
-            if since.elapsed() < FULL {
-                let room = self.batches.reserve();
-                let room = async { tokio::time::timeout(POLL, room).await.is_ok() };
-                self.runtime.block_on(room);
-                continue;
-            }
-            paused = paused || self.pause();
-            self.poll_paused()?;
-            if self.generation != generation {
-                // The batch's offsets are not committed: they come again to their new owner.
-                break;
-            }
-        }
-        if paused {
-            self.resume();
-        }
-        Ok(())
-    }
-
-    /// Hands a batch over, or gives it back when the queue is full. Counted before it is sent:
-    /// it may be written before this returns.
-    fn send(&self, work: Work) -> Option<Work> {
-        let in_flight = &self.shared.in_flight;
-        in_flight.send_modify(|count| *count += 1);
-        match self.batches.try_send(work) {
-            Ok(()) => return None,
-            // The writing task ended; its error is the one to tell.
-            Err(TrySendError::Closed(_)) => in_flight.send_modify(|count| *count -= 1),
-            Err(TrySendError::Full(work)) => {
-                in_flight.send_modify(|count| *count -= 1);
-                return Some(work);
-            }
-        }
-        None
-    }
-
-    /// Another process (a backfill, as a rule) may have stored the types that rows wait for.
-    fn learn_types(&mut self) {
-        if !self.batcher.has_unknown_types() {
-            return;
-        }
-        let asking = async { tokio::time::timeout(topics::ASK, self.target.object_types()).await };
-        match self.runtime.block_on(asking) {
-            Ok(Ok(types)) => self.batcher.learn(types),
-            Ok(Err(error)) => tracing::warn!(%error, "type names could not be read again"),
-            Err(_) => tracing::warn!("type names could not be read again in time"),
-        }
-    }
-
-    fn pause(&self) -> bool {
-        let paused = self.client.assignment().and_then(|list| self.client.pause(&list));
-        paused.is_ok()
-    }
-
-    fn resume(&self) {
-        let resumed = self.client.assignment().and_then(|list| self.client.resume(&list));
-        if let Err(error) = resumed {
-            tracing::warn!(%error, "resuming partitions");
-        }
-    }
-
-    /// Serves the group while nothing may be read.
-    fn poll_paused(&mut self) -> Result<(), Error> {
-        let client = Arc::clone(&self.client);
-        match client.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                self.heed_notices()?;
-                self.push(&message)?;
-            }
-            Some(Err(error)) => self.heed(error)?,
-            None => self.heed_notices()?,
-        }
-        Ok(())
     }
 }
 

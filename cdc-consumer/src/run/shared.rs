@@ -1,16 +1,17 @@
 //! What the reading thread, the writing task and the client's callbacks share.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use target::Batch;
+use mapping::plan::TableId;
+use target::{Batch, follow::TableState};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,9 @@ pub(super) enum Notice {
 /// Where everything up to the asked LSN is known to be: ends by topic and partition.
 pub(super) type Goal = BTreeMap<(String, i32), i64>;
 
+/// Tables that are paused or stopped, as Postgres says.
+pub(super) type Held = BTreeMap<TableId, TableState>;
+
 /// Shared by all parts of one run.
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -53,6 +57,11 @@ pub(super) struct Shared {
     pub(super) in_flight: watch::Sender<usize>,
     notices: Mutex<Vec<Notice>>,
     goal: Mutex<Option<Goal>>,
+    /// Where partitions have nothing more up to the asked LSN, below their goal.
+    lowered: Mutex<Goal>,
+    /// Whether another process has met the asked LSN.
+    proven: AtomicBool,
+    pub(super) held: watch::Sender<Held>,
     ended: Mutex<Option<Ended>>,
     /// The generation that somebody else has fenced off.
     fenced: AtomicU64,
@@ -72,6 +81,9 @@ impl Shared {
             in_flight: watch::Sender::new(0),
             notices: Mutex::default(),
             goal: Mutex::default(),
+            lowered: Mutex::default(),
+            proven: AtomicBool::new(false),
+            held: watch::Sender::new(Held::new()),
             ended: Mutex::default(),
             fenced: AtomicU64::new(0),
         }
@@ -108,17 +120,59 @@ impl Shared {
         *lock(&self.goal) = Some(goal);
     }
 
-    /// Ends the run when every owned partition has reached its goal.
+    /// Nothing up to the asked LSN is left of this partition from here on.
+    pub(super) fn lower_goal(&self, topic: &str, partition: i32, next: i64) {
+        lock(&self.lowered).insert((topic.to_owned(), partition), next);
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Acquire)
+    }
+
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Release);
+    }
+
+    /// Takes over which tables are not followed.
+    pub(super) fn know_held(&self, held: Held) {
+        let is_news = self.held.send_if_modified(|known| {
+            let is_news = *known != held;
+            if is_news {
+                known.clone_from(&held);
+            }
+            is_news
+        });
+        if is_news {
+            self.progress.send_modify(|progress| progress.held = held);
+        }
+    }
+
+    pub(super) fn know_waiting(&self, waiting: Vec<(String, i32)>) {
+        let waiting: BTreeSet<(String, i32)> = waiting.into_iter().collect();
+        self.progress.send_modify(|progress| {
+            for (partition, at) in &mut progress.partitions {
+                at.waits = waiting.contains(partition);
+            }
+        });
+    }
+
+    /// Ends the run when every owned partition has reached its goal. What waits for a person
+    /// does not hold up the end: it is told in the report.
     pub(super) fn check_goal(&self) {
         let goal = lock(&self.goal);
         let Some(goal) = goal.as_ref() else { return };
         let reached = {
+            let lowered = lock(&self.lowered);
             let progress = self.progress.borrow();
+            let end = |partition: &(String, i32)| {
+                let end = goal.get(partition)?;
+                Some(lowered.get(partition).map_or(*end, |lower| *lower.min(end)))
+            };
             !progress.partitions.is_empty()
-                && progress
-                    .partitions
-                    .iter()
-                    .all(|(partition, at)| goal.get(partition).is_none_or(|end| at.next >= *end))
+                && progress.partitions.iter().all(|(partition, at)| {
+                    end(partition).is_none_or(|end| at.next >= end)
+                        || (at.waits && !lowered.contains_key(partition))
+                })
         };
         if reached {
             self.end(Ended::ReachedLsn);

@@ -1,11 +1,7 @@
-//! Which topics are read, and how far they reach.
+//! Which topics there are, and how far they reach.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use mapping::plan::{Plan, TableRole};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::Consumer,
@@ -14,38 +10,12 @@ use rdkafka::{
 };
 
 use super::client::Client;
-use crate::settings::Settings;
+use crate::topics::Topics;
 
 /// How long one question to the brokers may take.
 pub(super) const ASK: Duration = Duration::from_secs(5);
 
-/// The topics of a connector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topics {
-    /// Those that carry rows, the marker's among them. A fence names their ends.
-    pub rows: BTreeSet<String>,
-    /// Heartbeats and transaction marks: read, but they prove nothing.
-    pub others: BTreeSet<String>,
-}
-
 impl Topics {
-    /// The topics of the plan's tables under the settings' prefix. Ignored tables are not read.
-    #[must_use]
-    pub fn new(settings: &Settings, plan: &Plan) -> Self {
-        let prefix = &settings.topic_prefix;
-        let tables = plan
-            .tables
-            .iter()
-            .filter(|table| !matches!(table.role, TableRole::Ignored { .. }))
-            .map(|table| table.table.to_string());
-        let rows = tables
-            .chain([settings.marker_table.clone()])
-            .map(|table| sanitised(&format!("{prefix}.{}.{table}", plan.database)))
-            .collect();
-        let others = [format!("{prefix}.transaction"), format!("__debezium-heartbeat.{prefix}")];
-        Self { rows, others: others.into() }
-    }
-
     /// Those that exist, with their numbers of partitions.
     pub(super) fn existing(&self, client: &Client) -> KafkaResult<BTreeMap<String, i32>> {
         let metadata = client.fetch_metadata(None, ASK)?;
@@ -73,12 +43,6 @@ impl Topics {
     }
 }
 
-/// Debezium replaces every character outside of letters, digits, `.`, `_` and `-`.
-fn sanitised(topic: &str) -> String {
-    let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    topic.chars().map(|c| if kept(c) { c } else { '_' }).collect()
-}
-
 /// The first or last offsets of partitions, in one question to each broker.
 pub(super) fn offsets(
     client: &Client,
@@ -103,19 +67,4 @@ pub(super) fn offsets(
         offsets.push((element.topic().to_owned(), element.partition(), offset));
     }
     Ok(offsets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_that_debezium_makes() {
-        assert_eq!(sanitised("p.bank.бүртгэл.Гэрээ Contract"), "p.bank._______.______Contract");
-        let plan = Plan { database: "Spacehub23".into(), ..Plan::default() };
-        let topics = Topics::new(&Settings::new("b", "g", "spacehub"), &plan);
-        assert!(topics.rows.contains("spacehub.Spacehub23.dbo.ficus_marker"));
-        assert!(topics.others.contains("spacehub.transaction"));
-        assert!(topics.others.contains("__debezium-heartbeat.spacehub"));
-    }
 }

@@ -2,19 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mapping::plan::TableId;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer},
     error::KafkaResult,
 };
-use target::{Applied, Batch, Checkpoint, Disposition, Target, batch::OffsetAdvance};
+use target::{
+    Applied, Batch, Checkpoint, Disposition, Target,
+    batch::OffsetAdvance,
+    follow::{StopReason, TableStop},
+};
 use tokio::sync::mpsc;
 
 use super::{
     client::Client,
+    holds,
     shared::{Shared, Work},
 };
-use crate::{error::Error, status::State};
+use crate::{breaker::Breaker, error::Error, flood, status::State};
 
 /// The writing task's state.
 pub(super) struct Writer {
@@ -24,6 +30,8 @@ pub(super) struct Writer {
     /// Whether Postgres has ever taken a batch of this run. Before that, a wrong grant or a
     /// missing table is for the operator who has just started us; after it, for patience.
     pub(super) proven: bool,
+    /// What Postgres refuses counts here; what the mapping does, in the batcher already.
+    pub(super) breaker: Breaker,
 }
 
 /// What became of a batch.
@@ -56,13 +64,18 @@ impl Writer {
         }
         let advances = match &work.batch.checkpoint {
             Checkpoint::Offsets { advances, .. } => advances.clone(),
-            Checkpoint::None | Checkpoint::Chunk(_) => Vec::new(),
+            Checkpoint::None | Checkpoint::Chunk(_) | Checkpoint::Retry(_) => Vec::new(),
         };
         let has_fence = !work.batch.fences.is_empty();
+        let has_stops = !work.batch.stops.is_empty();
         match self.apply(work.batch).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
                 self.committed(&applied, &advances, work.generation);
+                let has_flood = self.stop_floods(&applied).await;
+                if has_stops || has_flood {
+                    self.learn_held().await;
+                }
                 if has_fence && let Err(error) = self.target.forget_fences().await {
                     tracing::debug!(%error, "old fences are still there");
                 }
@@ -70,6 +83,57 @@ impl Writer {
             Fate::Dropped => self.shared.fence(work.generation),
         }
         Ok(())
+    }
+
+    /// Stops tables of which too much goes to quarantine, batch after batch; whether there is one.
+    async fn stop_floods(&mut self, applied: &Applied) -> bool {
+        let mut stops = Vec::new();
+        for (table, counts) in &applied.tables {
+            let bad = applied.put_aside.get(table).copied().unwrap_or(0);
+            self.breaker.good(*table, counts.read.saturating_sub(counts.quarantined));
+            if self.breaker.bad(*table, bad)
+                && let Some(plan) = self.target.plan().tables.get(usize::from(table.0))
+            {
+                let words = flood::words(&plan.table, "that `ficus quarantine list` tells", "");
+                stops.push((*table, words));
+            }
+        }
+        self.stop_tables(stops).await
+    }
+
+    /// Postgres refuses most rows of these legacy tables: they wait, and the others come again.
+    async fn stop_refused(
+        &self,
+        sources: &[String],
+        (rule, counts): (&str, (usize, usize)),
+    ) -> bool {
+        let plan = self.target.plan();
+        let named = plan.tables.iter().filter(|table| sources.contains(&table.table.to_string()));
+        let stops = named.map(|table| (table.id, flood::refused(&table.table, rule, counts)));
+        let stops: Vec<_> = stops.collect();
+        self.stop_tables(stops).await
+    }
+
+    async fn stop_tables(&self, stops: Vec<(TableId, (String, String))>) -> bool {
+        let mut stopped = false;
+        for (table, (detail, remedy)) in stops {
+            tracing::error!(detail, remedy, "a table is stopped");
+            let stop = TableStop { table, reason: StopReason::Flood, detail, remedy };
+            match self.target.stop_table(&stop).await {
+                Ok(_) => stopped = true,
+                // It will be met again.
+                Err(error) => tracing::warn!(%error, "a table could not be stopped"),
+            }
+        }
+        stopped
+    }
+
+    /// A stop that was committed just now is known at once.
+    async fn learn_held(&self) {
+        match self.target.table_states().await {
+            Ok(states) => self.shared.know_held(holds::held(self.target.plan(), states)),
+            Err(error) => tracing::debug!(%error, "asking which tables are followed"),
+        }
     }
 
     /// The one place that decides about failures of a batch, by [`target::Error::disposition`].
@@ -92,6 +156,12 @@ impl Writer {
             // Dropped whole: it is committed, or it is not, and Postgres knows.
             () = slow => return Ok(Fate::Dropped),
         };
+        if let target::Error::Flood { sources, rule, refused, rows, .. } = &error
+            && self.stop_refused(sources, (rule, (*refused, *rows))).await
+        {
+            self.learn_held().await;
+            return Ok(Fate::Dropped);
+        }
         match error.disposition() {
             Disposition::Reclaim => {
                 tracing::warn!(%error, "a batch was fenced off");

@@ -3,10 +3,10 @@
 use cdc_consumer::{
     Error,
     batch::Batcher,
-    settings::{DriftPolicy, Settings},
+    settings::{DriftPolicies, DriftPolicy, Settings},
 };
 use mapping::{position::Position, row::RowKind};
-use target::{Batch, Checkpoint, QuarantineEntry};
+use target::{Batch, Checkpoint, QuarantineEntry, drift::DriftKind};
 
 use crate::fixture::{
     At, Contract, Record, TOPIC, batcher, event, owned, plan, push_all, settings,
@@ -20,8 +20,18 @@ fn one(record: Record) -> Batch {
     batcher.take().unwrap()
 }
 
+/// A batcher that does this about every surprise.
+fn drifting(policy: DriftPolicy) -> Batcher {
+    let settings = Settings { drift: DriftPolicies::all(policy), ..settings() };
+    let mut batcher = Batcher::new(&settings, plan(), Default::default());
+    batcher.assign(vec![owned(TOPIC, 0)]);
+    batcher
+}
+
 fn quarantined(value: &str) -> QuarantineEntry {
-    let batch = one(Record::of(value));
+    let mut batcher = drifting(DriftPolicy::Quarantine);
+    push_all(&mut batcher, TOPIC, &[Record::of(value)]);
+    let batch = batcher.take().unwrap();
     assert_eq!(batch.rows.row_count(), 0);
     batch.quarantine.into_iter().next().unwrap()
 }
@@ -209,25 +219,78 @@ fn a_lone_surrogate_is_for_the_mapping_to_refuse() {
 }
 
 #[test]
-fn f52_a_missing_column_is_quarantine_or_the_end() {
+fn f52_a_missing_column_is_quarantine_or_stops_its_table() {
     let row = contract().row(true).replace(r#""Status":2,"#, "");
     let value = event("Contract", "c", None, Some(&row), AT);
     assert_eq!(quarantined(&value).rule, "column.missing");
-    let settings = Settings { drift: DriftPolicy::Stop, ..settings() };
-    let mut batcher = Batcher::new(&settings, plan(), Default::default());
-    batcher.assign(vec![owned(TOPIC, 0)]);
-    let error = batcher.push(&Record::of(&value).incoming(TOPIC, 0, 0), 0).unwrap_err();
-    assert!(matches!(error, Error::Drift { ref column, .. } if column == "Status"), "{error}");
+    // Stopping is what happens when nobody says otherwise.
+    let mut batcher = batcher();
+    let records = [
+        Record::insert(&contract(), AT),
+        Record::of(&value),
+        Record::tombstone(&contract()),
+        Record::insert(&contract(), AT),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    // What came before is applied, and nothing that comes after.
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (1, 0));
+    assert!(batch.stops[0].detail.contains("`Status`"), "{}", batch.stops[0].detail);
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 1);
+    assert_eq!(batcher.waiting_partitions(), [(TOPIC.to_owned(), 0)]);
+    assert!(batcher.take().is_none());
+}
+
+#[test]
+fn f52_f53_whoever_goes_on_keeps_what_the_target_has() {
+    let missing = contract().row(true).replace(r#""Status":2,"#, "");
+    let retyped = contract().row(true).replace(r#""Status":2"#, r#""Status":"two""#);
+    for (row, kind) in [(missing, DriftKind::Missing), (retyped, DriftKind::Retyped)] {
+        let value = event("Contract", "u", Some(&row), Some(&row), AT);
+        let mut batcher = drifting(DriftPolicy::Report);
+        push_all(&mut batcher, TOPIC, &[Record::of(&value), Record::of(&value)]);
+        let batch = batcher.take().unwrap();
+        assert!(batch.quarantine.is_empty());
+        let plan = plan();
+        let columns = &plan.entity("contracts").unwrap().columns;
+        let status = columns.iter().position(|column| column.name == "status").unwrap();
+        for row in &batch.rows.iter().next().unwrap().rows {
+            assert_ne!(row.unchanged & 1 << status, 0, "the status is left alone");
+        }
+        let note = &batch.drift[0];
+        assert_eq!((&*note.column, note.kind, note.events), ("Status", kind, 2));
+        assert_eq!(note.policy, "report");
+    }
+    // A delete needs its key only, whatever else is missing.
+    let before = contract().row(false).replace(r#""Status":2,"#, "");
+    let mut batcher = drifting(DriftPolicy::Report);
+    let delete = event("Contract", "d", Some(&before), None, AT);
+    push_all(&mut batcher, TOPIC, &[Record::of(&delete)]);
+    assert_eq!(batcher.take().unwrap().rows.iter().next().unwrap().rows[0].kind, RowKind::Delete);
 }
 
 #[test]
 fn f51_an_unknown_column_is_told_and_the_row_is_applied() {
-    let mut batcher = batcher();
     let row = contract().row(true).replacen('{', r#"{"New":7,"#, 1);
-    push_all(&mut batcher, TOPIC, &[Record::of(&event("Contract", "c", None, Some(&row), AT))]);
+    let record = Record::of(&event("Contract", "c", None, Some(&row), AT));
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, std::slice::from_ref(&record));
     let drift = batcher.seen().drift.values().next().unwrap().clone();
     assert_eq!(drift.unknown.get("New"), Some(&1));
-    assert_eq!(batcher.take().unwrap().rows.row_count(), 1);
+    let batch = batcher.take().unwrap();
+    assert_eq!(batch.rows.row_count(), 1);
+    assert_eq!((&*batch.drift[0].column, batch.drift[0].kind), ("New", DriftKind::Unknown));
+    // By policy, it is kept aside, or ends there.
+    let mut batcher = drifting(DriftPolicy::Quarantine);
+    push_all(&mut batcher, TOPIC, std::slice::from_ref(&record));
+    let batch = batcher.take().unwrap();
+    assert_eq!(batch.quarantine[0].rule, "column.unknown");
+    assert!(batch.quarantine[0].whole && batch.quarantine[0].key.is_some());
+    assert_eq!(batch.drift[0].policy, "quarantine");
+    let mut batcher = drifting(DriftPolicy::Stop);
+    push_all(&mut batcher, TOPIC, &[record]);
+    assert_eq!(batcher.take().unwrap().stops.len(), 1);
 }
 
 #[test]
@@ -282,4 +345,37 @@ fn gaps_stop_and_repeats_are_passed_over() {
     batcher.assign(Vec::new());
     batcher.push(&record.incoming(TOPIC, 0, 1), 0).unwrap();
     assert!(batcher.take().is_none());
+}
+
+#[test]
+fn f44_a_flood_stops_its_table_instead_of_filling_the_quarantine() {
+    let good = Record::insert(&contract(), AT);
+    let row = contract().row(true).replace(r#""MonthlyTotal":"AeII""#, r#""MonthlyTotal":"AQ==""#);
+    let bad = Record::of(&event("Contract", "c", None, Some(&row), AT));
+    let mut batcher = batcher();
+    let mut records = vec![good.clone(); 10];
+    records.extend(vec![bad.clone(); 150]);
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (10, 99));
+    assert!(batch.stops[0].detail.contains("money.inexact"), "{}", batch.stops[0].detail);
+    assert!(batch.stops[0].remedy.contains("quarantine retry --table dbo.Contract"));
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 109, "the hundredth waits");
+    let read: u64 = batch.read.values().map(|counts| counts.read).sum();
+    assert_eq!(read, 109);
+}
+
+#[test]
+fn f43_a_few_bad_rows_stop_nothing() {
+    let row = contract().row(true).replace(r#""MonthlyTotal":"AeII""#, r#""MonthlyTotal":"AQ==""#);
+    let bad = Record::of(&event("Contract", "c", None, Some(&row), AT));
+    let records: Vec<Record> = (0..4_000)
+        .map(|n| if n % 20 == 0 { bad.clone() } else { Record::insert(&contract(), AT) })
+        .collect();
+    let mut batcher = batcher();
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    assert_eq!((batch.rows.row_count(), batch.quarantine.len()), (3_800, 200));
+    assert!(batch.stops.is_empty());
 }

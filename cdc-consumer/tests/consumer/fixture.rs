@@ -34,12 +34,21 @@ secret = { from = "Secret", as = "text", lob = "inline", sensitive = true }
 
 [entity.leave_out]
 Photo = "moves with the attachments"
+
+[[entity]]
+name = "payments"
+from = "dbo.Payment"
+
+[entity.columns]
+number = { from = "ID", as = "int4" }
+amount = { from = "Amount", as = "int4" }
 "#;
 
 const SCHEMA: &str = "\
 dbo.Contract: CompanyNo int key; ContractNo nvarchar(20) key; MonthlyTotal money; \
 Terms nvarchar(max); Status int; Secret nvarchar(max); Photo varbinary(max)
 dbo.ModuleInfo: ID int key; Version nvarchar(100)
+dbo.Payment: ID int key; Amount int
 dbo.XPObjectType: OID int key; TypeName nvarchar(254)";
 
 fn table(line: &str) -> Table {
@@ -76,6 +85,7 @@ pub(crate) fn plan() -> Arc<Plan> {
 }
 
 pub(crate) const TOPIC: &str = "p.Db.dbo.Contract";
+pub(crate) const PAYMENTS: &str = "p.Db.dbo.Payment";
 
 /// A contract as the legacy database holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +189,13 @@ impl Record {
         Self::data(row, event("Contract", "d", Some(&row.row(false)), None, at))
     }
 
+    /// A payment, as inserted.
+    pub(crate) fn payment(id: u32, amount: i64, at: At) -> Self {
+        let row = format!(r#"{{"ID":{id},"Amount":{amount}}}"#);
+        let value = event("Payment", "c", None, Some(&row), at);
+        Self { key: Some(format!(r#"{{"ID":{id}}}"#)), value: Some(value) }
+    }
+
     pub(crate) fn tombstone(row: &Contract) -> Self {
         Self { key: Some(row.key()), value: None }
     }
@@ -203,7 +220,7 @@ impl Record {
             offset,
             key: self.key.as_deref().map(str::as_bytes),
             value: self.value.as_deref().map(str::as_bytes),
-            renamed: false,
+            headers: &[],
         }
     }
 }

@@ -13,6 +13,8 @@ mod history;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod retry;
+#[cfg(test)]
 mod stream;
 #[cfg(test)]
 mod types;

@@ -1,11 +1,13 @@
 //! The real loop: an in-process Kafka on one side, a real Postgres on the other.
 
+mod gaps;
+mod holds;
 mod world;
 
 use std::time::Duration;
 
 use cdc_consumer::{Error, Settings, status::Ended};
-use mapping::position::Lsn;
+use mapping::position::{Lsn, Position};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use world::{MARKER, PARTITIONS, World};
 
@@ -212,6 +214,19 @@ async fn it_stops_by_itself_once_an_lsn_is_passed() {
     let settings = Settings { until: Some(until), ..world.settings() };
     let report = world.consume(settings).ended().await.unwrap();
     assert_eq!(report.ended, Ended::ReachedLsn);
+    // Exactly up to there: what comes later is left where it is.
+    let highest: Vec<u8> =
+        sqlx::query_scalar("select source_position from contracts order by 1 desc limit 1")
+            .fetch_one(world.target.pool())
+            .await
+            .unwrap();
+    let highest = Position::from_slice(&highest).unwrap();
+    assert!(highest.lsn() <= until, "{highest}");
+    // From there it goes on, until all is applied.
+    let settings = Settings { until: None, ..world.settings() };
+    let consumer = world.consume(settings);
+    world.caught_up(&consumer).await;
+    consumer.stop().await.unwrap();
     world.check().await;
 }
 

@@ -182,6 +182,24 @@ pub(crate) const KEYS: &[Key] = &[
         "milliseconds that an event waits for company at most",
     ),
     key(
+        "consume.drift",
+        Kind::Text,
+        Some("unknown=report, missing=stop, retyped=stop"),
+        "columns that surprise: report, quarantine or stop; for one table: dbo.Payment:missing=report",
+    ),
+    key(
+        "consume.quarantine_in_a_row_max",
+        Kind::Number(1, 1_000_000),
+        Some("100"),
+        "so many events of a table that go to quarantine in a row stop it",
+    ),
+    key(
+        "consume.gap_check_ms",
+        Kind::Number(1_000, 86_400_000),
+        Some("60000"),
+        "how often CDC is asked whether it removed changes unread",
+    ),
+    key(
         "reconcile.patience_ms",
         Kind::Number(0, 86_400_000),
         Some("60000"),

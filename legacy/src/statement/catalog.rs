@@ -3,7 +3,7 @@
 
 use mapping::catalog::LegacyTable;
 
-use super::{Parameter, Statement, TableIdent};
+use super::{Ident, Parameter, Statement, TableIdent};
 
 /// <https://learn.microsoft.com/sql/t-sql/functions/databasepropertyex-transact-sql>
 const DATABASE: &str = "SELECT DB_NAME() AS [name], CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS [collation]";
@@ -96,5 +96,12 @@ impl Statement {
     pub(crate) fn min_lsn(capture_instance: &str) -> Self {
         let parameters = vec![Parameter::text(capture_instance)];
         Self { text: MIN_LSN.to_owned(), parameters }
+    }
+
+    /// The newest change of an instance: the change table is clustered by its LSN.
+    /// <https://learn.microsoft.com/sql/relational-databases/system-tables/cdc-capture-instance-ct-transact-sql>
+    pub(crate) fn last_change(capture_instance: &str) -> Self {
+        let table = Ident::new(&format!("{capture_instance}_CT"));
+        Self::plain(format!("SELECT MAX([__$start_lsn]) AS [lsn] FROM [cdc].{table}"))
     }
 }

@@ -103,6 +103,7 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
         ("CDC", Statement::captured_columns()),
         ("CDC", Statement::max_lsn()),
         ("CDC", Statement::min_lsn("dbo_Contract")),
+        ("CDC", Statement::last_change("dbo_Contract")),
         ("Type names", Statement::object_types(&LegacyTable::new("dbo", "XPObjectType"))),
         ("Cutting a table into ranges", split(rate, 50_000).unwrap()),
         ("Reading a range", range(contract, &KeyRange::default()).unwrap()),

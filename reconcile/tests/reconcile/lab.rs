@@ -173,6 +173,7 @@ impl Lab {
                     detail: rejection.detail.clone(),
                     payload: b"{}".to_vec(),
                     payload_key: None,
+                    payload_headers: None,
                     whole: true,
                     source: None,
                 }),

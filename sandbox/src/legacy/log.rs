@@ -123,7 +123,34 @@ impl Log {
     }
 }
 
+impl Log {
+    /// CDC's clean-up job, run for one table: its changes up to and including `up_to` are gone
+    /// for whoever asks its capture instance, and its minimum is raised.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTable`].
+    pub fn trim_table(&self, table: &str, up_to: Lsn) -> Result<(), Error> {
+        let (index, _) = self.inner.table(table)?;
+        self.inner.write().log.trim_table(index, up_to);
+        Ok(())
+    }
+}
+
 impl Inner {
+    /// `MAX(__$start_lsn)` of a change table; the outer `None` is an unknown instance.
+    pub(crate) fn last_change(&self, capture_instance: &str) -> Option<Option<Lsn>> {
+        let lowest = self.min_lsn(capture_instance)?;
+        let state = self.read();
+        let captured = state.log.entries.iter().take(state.log.captured_count).rev();
+        let found = captured.map(|entry| &entry.committed).find(|committed| {
+            committed.changes.iter().any(|change| {
+                let instance = change.table.capture_instance.as_deref();
+                instance.is_some_and(|name| name.eq_ignore_ascii_case(capture_instance))
+            })
+        });
+        Some(found.map(|committed| committed.lsn).filter(|lsn| *lsn >= lowest))
+    }
+
     pub(crate) fn min_lsn(&self, capture_instance: &str) -> Option<Lsn> {
         let index = self.layouts.iter().position(|layout| {
             let instance = layout.table.capture_instance.as_deref();
@@ -245,6 +272,12 @@ impl LogState {
             self.captured_count += 1;
         }
         None
+    }
+
+    fn trim_table(&mut self, table: usize, up_to: Lsn) {
+        if let Some(Some(lowest)) = self.instances.get_mut(table) {
+            *lowest = (*lowest).max(up_to);
+        }
     }
 
     fn trim(&mut self, up_to: Lsn) {

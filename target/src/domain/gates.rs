@@ -55,10 +55,12 @@ pub(super) async fn evaluate(
 ) -> Result<Vec<Gate>, Error> {
     let waivers = waivers(connection, domain).await?;
     let (backfill, high) = backfill(target, connection, domain).await?;
+    let stream = stream(connection, high, terms).await?;
+    let stream = followed(target, connection, domain, stream).await?;
     let mut gates = vec![
         state(connection, domain).await?,
         backfill,
-        stream(connection, high, terms).await?,
+        stream,
         quarantine(target, connection, domain).await?,
         parked(target, connection, domain).await?,
         reconcile(target, connection, domain, (high, terms)).await?,
@@ -156,6 +158,24 @@ async fn stream(
     let detail =
         format!("everything up to {} is applied, as of {} ms ago", passed.lsn, passed.age_ms);
     Ok(gate("stream", passed.age_ms <= terms.lag_ms_max, detail))
+}
+
+/// The gate of the stream is red while a table of the domain waits.
+async fn followed(
+    target: &Target,
+    connection: &mut PgConnection,
+    domain: &str,
+    stream: Gate,
+) -> Result<Gate, Error> {
+    let waiting: Vec<String> = sqlx::query_scalar(
+        "select source_table || ' is ' || state from ficus.stream_table
+         where source_table = any($1) and state <> 'following' order by 1",
+    )
+    .bind(target.tables_of(domain)?)
+    .fetch_all(connection)
+    .await
+    .map_err(Error::postgres("asking which tables are followed"))?;
+    Ok(if waiting.is_empty() { stream } else { gate("stream", false, waiting.join(", ")) })
 }
 
 async fn quarantine(

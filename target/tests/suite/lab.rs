@@ -443,6 +443,7 @@ impl Builder {
                 detail: rejection.detail,
                 payload: b"the message".to_vec(),
                 payload_key: None,
+                payload_headers: None,
                 whole: !values.contains(&LegacyValue::Unchanged),
                 source: None,
             }),

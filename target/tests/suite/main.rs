@@ -15,6 +15,8 @@ mod fencing;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod follow;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod keys;
@@ -36,6 +38,8 @@ mod parts;
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod retry;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

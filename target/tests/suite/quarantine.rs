@@ -46,12 +46,11 @@ async fn a_partial_image_waits_behind_a_quarantined_one() {
         .await;
     lab.batch().upsert(C, partial("A", 4), at(30)).apply(&lab.target).await;
     assert_eq!(lab.contracts().await, ["A|100|old terms|live|1"]);
-    // The mapping was corrected, and the change comes again with its own position.
-    lab.batch().upsert(C, contract("A", 2, "new terms"), at(10)).apply(&lab.target).await;
+    // The mapping was corrected, and the change is tried again with its own position: what waited
+    // behind it goes on, too.
     let entry = &lab.target.quarantine_list(&filter()).await.expect("entries")[0];
-    lab.target.quarantine_retried(entry.id, "me").await.expect("settled");
-    // What waited behind it goes on with the next complete image, or the retry's own.
-    lab.batch().upsert(C, contract("A", 2, "new terms"), read(10)).apply(&lab.target).await;
+    let again = lab.batch().upsert(C, contract("A", 2, "new terms"), at(10)).batch;
+    lab.target.retry(entry.id, again, "me").await.expect("settled");
     assert_eq!(lab.contracts().await, ["A|400|new terms|live|1"]);
     assert!(lab.target.parked_counts().await.expect("parked").is_empty());
 }
@@ -68,6 +67,7 @@ impl Sources for Messages {
         Some(SourceRow {
             payload: format!("message {sequence}").into_bytes(),
             payload_key: Some(b"key".to_vec()),
+            payload_headers: Some(b"[]".to_vec()),
             source: Some(("topic".to_owned(), 3, 100 + i64::from(sequence))),
         })
     }

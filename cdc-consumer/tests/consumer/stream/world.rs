@@ -8,7 +8,7 @@ use std::{
 };
 
 use cdc_consumer::{Error, Progress, Report, Settings};
-use mapping::plan::{PgType, Plan};
+use mapping::plan::{PgType, Plan, TableId};
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
@@ -19,7 +19,7 @@ use target::{ProductMigration, Role, Target};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{At, Contract, Record, TOPIC, plan};
+use crate::fixture::{At, Contract, PAYMENTS, Record, TOPIC, plan};
 
 pub(crate) const PARTITIONS: i32 = 3;
 pub(crate) const MARKER: &str = "p.Db.dbo.ficus_marker";
@@ -29,6 +29,8 @@ const KEYS: u32 = 97;
 pub(crate) struct World {
     pub(crate) kafka: Kafka,
     pub(crate) target: Arc<Target>,
+    /// A superuser's view of the target.
+    pub(crate) admin: sqlx::PgPool,
     plan: Arc<Plan>,
     producer: FutureProducer,
     rows: BTreeMap<u32, Contract>,
@@ -63,6 +65,7 @@ impl World {
     pub(crate) async fn start(name: &str) -> Self {
         let plan = plan();
         let database = fresh_database(&format!("consumer_{name}")).await.unwrap();
+        let admin = sqlx::PgPool::connect(&database.url("postgres")).await.unwrap();
         let url = secrecy::SecretString::from(database.url("postgres"));
         let product = ProductMigration { version: 1001, name: "test".into(), sql: ddl(&plan) };
         target::migrate(&url, &[product]).await.unwrap();
@@ -70,7 +73,7 @@ impl World {
             target::Settings { url, role: Role::Engine, set_role: true, max_connections: 4 };
         let pool = target::connect(&settings).await.unwrap();
         let target = Arc::new(Target::open(pool, Arc::clone(&plan)).await.unwrap());
-        let kafka = Kafka::start([(TOPIC, PARTITIONS), (MARKER, 1)]).unwrap();
+        let kafka = Kafka::start([(TOPIC, PARTITIONS), (PAYMENTS, 1), (MARKER, 1)]).unwrap();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", kafka.bootstrap())
             .set("linger.ms", "1")
@@ -79,6 +82,7 @@ impl World {
         Self {
             kafka,
             target,
+            admin,
             plan,
             producer,
             rows: BTreeMap::new(),
@@ -185,6 +189,27 @@ impl World {
         }
     }
 
+    /// Amounts of the payments, by number.
+    pub(crate) async fn payments(&self) -> Vec<i32> {
+        sqlx::query_scalar("select amount from payments order by number")
+            .fetch_all(self.target.pool())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> TableId {
+        self.plan.table("dbo", name).unwrap().id
+    }
+
+    /// `state reason` of a table.
+    pub(crate) async fn state_of(&self, name: &str) -> String {
+        let states = self.target.table_states().await.unwrap();
+        let found = states.into_iter().find(|state| state.table == format!("dbo.{name}"));
+        found.map_or("following".into(), |found| {
+            format!("{} {}", found.state, found.reason).trim_end().to_owned()
+        })
+    }
+
     pub(crate) fn tombstones(&self) -> u64 {
         self.tombstones
     }
@@ -278,6 +303,10 @@ impl Consumer {
     pub(crate) async fn stop(self) -> Result<Report, Error> {
         self.stop.cancel();
         self.ended().await
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
     }
 
     pub(crate) async fn ended(self) -> Result<Report, Error> {

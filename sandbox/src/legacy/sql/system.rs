@@ -156,6 +156,24 @@ pub(super) fn count(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, S
     Ok(Some(rows(&[("rows", SqlType::BigInt)], vec![vec![LegacyValue::Int(count)]])))
 }
 
+/// `SELECT MAX([__$start_lsn]) AS [lsn] FROM [cdc].[x_CT]`.
+pub(super) fn last_change(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, SqlError> {
+    let Some(plain) = plain(query) else { return Ok(None) };
+    let sqlparser::ast::TableFactor::Table { name, .. } = &plain.from.relation else {
+        return Ok(None);
+    };
+    if query.to_string() != format!("SELECT MAX([__$start_lsn]) AS [lsn] FROM {name}") {
+        return Ok(None);
+    }
+    let name = name.to_string().replace(['[', ']'], "");
+    let instance = name.strip_prefix("cdc.").and_then(|rest| rest.strip_suffix("_CT"));
+    let unknown = || SqlError::unknown_table(&name);
+    let last = scope.database.inner().last_change(instance.ok_or_else(unknown)?);
+    let lsn = last.ok_or_else(unknown)?;
+    let lsn = lsn.as_ref().map_or(LegacyValue::Null, |lsn| bytes(lsn.as_bytes()));
+    Ok(Some(rows(&[("lsn", LSN)], vec![vec![lsn]])))
+}
+
 const SYSNAME: SqlType = SqlType::NVarChar { length: Some(128) };
 const LSN: SqlType = SqlType::Binary { length: 10 };
 
