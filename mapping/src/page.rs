@@ -101,6 +101,8 @@ fn meet(of: &str, table: &Table, met: &mut BTreeSet<(String, String)>) {
         let inner = match (of, key.as_str()) {
             ("file", "entity") => "entity",
             ("file", "ignore") => "ignore",
+            ("file", "sequence") => "sequence",
+            ("entity", "unique") => "unique",
             _ => "",
         };
         for item in value.as_array().into_iter().flatten().filter_map(Toml::as_table) {

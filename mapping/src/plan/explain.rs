@@ -136,8 +136,8 @@ impl Plan {
         let candidate = match table.choose(values, context) {
             Chosen::One(candidate) => candidate,
             Chosen::ByFilter => {
-                let takes_it = |one: &&Candidate| matches!(takes(one, values), Ok(true));
-                let Some(taker) = table.compiled.candidates.iter().find(takes_it) else {
+                let undecided = |one: &&Candidate| !matches!(takes(one, values), Ok(false));
+                let Some(taker) = table.compiled.candidates.iter().find(undecided) else {
                     explained.notes.push("no entity's filter takes the row".to_owned());
                     return explained;
                 };
@@ -147,7 +147,13 @@ impl Plan {
         };
         explained.part = Some((candidate.entity, candidate.part));
         match (&candidate.filter, takes(candidate, values)) {
-            (None, _) | (Some(_), Err(_)) => {}
+            (None, _) => {}
+            (Some(_), Err(_)) => {
+                explained
+                    .notes
+                    .push("the entity's filter can't say whether it takes the row".into());
+                return explained;
+            }
             (Some(_), Ok(true)) => {
                 explained.notes.push("the entity's filter takes the row".to_owned())
             }

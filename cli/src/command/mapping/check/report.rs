@@ -47,8 +47,15 @@ impl Report {
             let left = table.left_out().iter();
             left.map(|left| (format!("{}.{}", table.table, left.column), left.reason.clone()))
         });
+        let rows = plan.tables.iter().flat_map(|table| {
+            let filters = table.row_filters().iter();
+            filters.map(|filter| {
+                let what = format!("other rows of {}", table.table);
+                (what, format!("{} takes those where {filter}", filter.entity))
+            })
+        });
         Self {
-            left_out: tables.chain(columns).collect(),
+            left_out: tables.chain(columns).chain(rows).collect(),
             version: Some(plan.version.clone()),
             size: format!(
                 "{} entities of {} domains from {} tables; version {}",
