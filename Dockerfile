@@ -2,6 +2,8 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN cargo build --release -p ficus
+# No point of it may be killed by name: those are for the tests' own binary.
+RUN ! grep -q FICUS_KILL_AT build/release/ficus
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*

@@ -19,6 +19,24 @@ pub struct Assessment {
     pub cdc: CdcState,
     /// In the catalogue's order.
     pub tables: Vec<TableAssessment>,
+    /// How the data was read.
+    #[serde(default)]
+    pub reading: Reading,
+}
+
+/// How the data was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reading {
+    /// The zone of the wall times, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Rows of each table at most, where not all were read; references between tables and
+    /// duplicate keys are not known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u64>,
+    /// Why the reading ended before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }
 
 /// CDC as the database tells it.
@@ -43,6 +61,9 @@ pub struct TableAssessment {
     pub rows: u64,
     /// Whether every row was read: hazards in the data are known only then.
     pub read_whole: bool,
+    /// Rows by the server's statistics, where the login may ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_estimate: Option<u64>,
     /// Bytes that the table takes on the legacy server, where the login may ask.
     pub bytes: Option<u64>,
     /// In table order.

@@ -81,7 +81,7 @@ impl fmt::Display for TableKind {
 }
 
 /// Tables that XPO and XAF make for themselves, in lower case.
-const SYSTEM: [&str; 20] = [
+const SYSTEM: [&str; 29] = [
     "xpobjecttype",
     "moduleinfo",
     "modeldifference",
@@ -102,19 +102,32 @@ const SYSTEM: [&str; 20] = [
     "permissionpolicyobjectpermissionsobject",
     "permissionpolicymemberpermissionsobject",
     "permissionpolicynavigationpermissionsobject",
+    "permissionpolicyactionpermissionobject",
+    // The security system before 15.2.
+    "securitysystemtypepermissionsobject",
+    "securitysystemobjectpermissionsobject",
+    "securitysystemmemberpermissionsobject",
+    "xpostatemachineobject",
+    "kpidefinition",
+    "kpiinstance",
+    "kpihistoryitem",
+    // Not XPO's, but nobody's data either: SQL Server Management Studio's drawings.
+    "sysdiagrams",
 ];
 
 /// Every table's kind, in the catalogue's order.
 #[must_use]
 pub fn classify(catalog: &Catalog) -> Vec<(LegacyTable, TableKind)> {
-    let kinds = catalog.tables.iter().map(|table| (table.table.clone(), kind(table, catalog)));
+    let roots: Vec<(&LegacyTable, &LegacyTable)> =
+        catalog.tables.iter().filter_map(|table| Some((&table.table, root(table)?))).collect();
+    let kinds = catalog.tables.iter().map(|table| (table.table.clone(), kind(table, &roots)));
     kinds.collect()
 }
 
-fn kind(table: &Table, catalog: &Catalog) -> TableKind {
+fn kind(table: &Table, roots: &[(&LegacyTable, &LegacyTable)]) -> TableKind {
     TableKind {
         base: base(table),
-        hierarchy: hierarchy(table, catalog),
+        hierarchy: hierarchy(table, roots),
         system: SYSTEM.contains(&table.table.name.to_ascii_lowercase().as_str()),
     }
 }
@@ -142,7 +155,8 @@ fn own_key(table: &Table) -> Option<&SqlType> {
     generated.then_some(&column.sql_type)
 }
 
-/// XPO's link table has its own key, a lock field and two references that are unique together.
+/// XPO's link table has its own key, a lock field and two references that are unique together;
+/// where somebody dropped the index, the constraints tell.
 fn is_link(table: &Table) -> bool {
     let service = ["OID", "OptimisticLockField"];
     let names = table.columns.iter().map(|column| column.name.as_str());
@@ -152,16 +166,22 @@ fn is_link(table: &Table) -> bool {
         index.columns.len() == 2
             && others.iter().all(|name| index.columns.iter().any(|c| c.eq_ignore_ascii_case(name)))
     });
-    others.len() == 2 && unique && table.column("OptimisticLockField").is_some()
+    let refers = others.iter().all(|name| {
+        table.foreign_keys.iter().any(
+            |key| matches!(key.columns.as_slice(), [column] if column.eq_ignore_ascii_case(name)),
+        )
+    });
+    let locked = table.column("OptimisticLockField").is_some();
+    others.len() == 2 && (unique || refers) && locked && own_key(table).is_some()
 }
 
-fn hierarchy(table: &Table, catalog: &Catalog) -> Hierarchy {
+/// `roots` are all leaves with what they are leaves of.
+fn hierarchy(table: &Table, roots: &[(&LegacyTable, &LegacyTable)]) -> Hierarchy {
     if let Some(root) = root(table) {
         return Hierarchy::TptLeaf { root: root.clone() };
     }
-    let is_leaf = |other: &&Table| root(other).is_some_and(|root| same(root, &table.table));
-    let leaves: Vec<LegacyTable> =
-        catalog.tables.iter().filter(is_leaf).map(|leaf| leaf.table.clone()).collect();
+    let leaves = roots.iter().filter(|(_, root)| same(root, &table.table));
+    let leaves: Vec<LegacyTable> = leaves.map(|(leaf, _)| (*leaf).clone()).collect();
     match (leaves.is_empty(), table.column("ObjectType").is_some()) {
         (false, _) => Hierarchy::TptRoot { leaves },
         (true, true) => Hierarchy::TphRoot,
@@ -179,6 +199,29 @@ fn root(table: &Table) -> Option<&LegacyTable> {
     };
     let found = table.foreign_keys.iter().find(refers).map(|key| &key.references);
     found.filter(|_| !generated && !table.primary_key.is_empty())
+}
+
+/// The place of the topmost table of a leaf's hierarchy. `kinds` are in the catalogue's order.
+pub(crate) fn root_of(
+    catalog: &Catalog,
+    kinds: &[(LegacyTable, TableKind)],
+    at: usize,
+) -> Option<usize> {
+    let above = |at: usize| match &kinds.get(at)?.1.hierarchy {
+        Hierarchy::TptLeaf { root } => {
+            catalog.tables.iter().position(|table| same(&table.table, root))
+        }
+        Hierarchy::None | Hierarchy::TptRoot { .. } | Hierarchy::TphRoot => None,
+    };
+    let mut current = above(at)?;
+    // A ring of keys has no top: it ends after one round.
+    for _ in &catalog.tables {
+        match above(current) {
+            Some(next) if next != at => current = next,
+            _ => break,
+        }
+    }
+    Some(current)
 }
 
 fn same(left: &LegacyTable, right: &LegacyTable) -> bool {
@@ -215,5 +258,21 @@ mod tests {
         ] {
             assert_eq!(kinds[table], kind, "{table}");
         }
+    }
+
+    #[test]
+    fn a_link_table_is_one_without_its_index_too() {
+        let mut catalog = spacehub::catalog().expect("the fixture");
+        let link = |table: &&mut Table| table.table.name == "PropertyProperties_OwnerOwners";
+        let table = catalog.tables.iter_mut().find(link).expect("the link table");
+        table.unique_indexes.clear();
+        let kind = |catalog: &Catalog| {
+            let mut kinds = classify(catalog).into_iter();
+            kinds.find(|(t, _)| t.name == "PropertyProperties_OwnerOwners").map(|(_, k)| k.base)
+        };
+        assert_eq!(kind(&catalog), Some(BaseClass::LinkTable));
+        let table = catalog.tables.iter_mut().find(link).expect("the link table");
+        table.foreign_keys.clear();
+        assert_eq!(kind(&catalog), Some(BaseClass::XpBaseObject));
     }
 }

@@ -157,10 +157,11 @@ impl Batcher {
         self.open.rows
     }
 
-    /// Bytes of messages collected.
+    /// Bytes of messages collected, and of the objects that were made from them: a file that was
+    /// compressed may be much larger than its message.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.open.bytes
+        self.open.bytes + self.open.batch.rows.object_byte_count()
     }
 
     /// Whether there is anything to commit.

@@ -117,10 +117,10 @@ impl Error {
             }
             Self::Gap { .. } => {
                 "a compacted topic or a transactional producer leaves gaps: allow them with \
-                 `allow_gaps`, else backfill the table again and reconcile it"
+                 `kafka.offset_gaps = \"allow\"`, else backfill the table again and reconcile it"
             }
             Self::Retention { .. } => {
-                "backfill the table again, then start once with `lost_offsets = \"accept\"`, and \
+                "backfill the table again, then start once with `kafka.lost_offsets = \"accept\"`, and \
                  raise the topic's retention"
             }
             Self::Truncated { .. } | Self::OutOfRange { .. } => {

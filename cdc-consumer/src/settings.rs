@@ -197,6 +197,10 @@ pub struct Settings {
     pub topics_refresh_ms: u64,
     /// `session.timeout.ms` of the group.
     pub session_timeout_ms: u64,
+    /// `group.instance.id`: this process's own name, the same after each restart. A process that
+    /// comes back under its name gets its partitions at once; without one, those of a process
+    /// that was killed are nobody's until its session ends.
+    pub instance: Option<String>,
     /// Whether offsets may have gaps (compacted topics, transactional producers).
     pub allow_gaps: bool,
     /// What happens when the broker has deleted unread messages.
@@ -229,6 +233,7 @@ impl Settings {
             retry_ms_max: 5_000,
             topics_refresh_ms: 5_000,
             session_timeout_ms: 10_000,
+            instance: None,
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
             drift: DriftPolicy::default(),

@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 ///
 /// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
 /// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal (but
-/// `consume` and `serve`, which run until one, end with 0).
+/// `consume` and `serve`, which run until one, end with 0). For `mapping check`, 1 means warnings
+/// that are denied and 2 means errors.
 #[derive(Debug, Parser)]
 #[command(name = "ficus", version, propagate_version = true)]
 pub(crate) struct Args {
@@ -83,6 +84,13 @@ pub(crate) enum Command {
     /// Rows that could not be mapped
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Read a legacy database and report what it is made of, and the hazards in it
+    ///
+    /// Tables with their XPO kinds and proposed domains come first, then every hazard with its
+    /// count, up to five keys, and what to write in the mapping file; docs/hazards.md explains
+    /// the codes. Exit codes: 0 nothing blocks a migration, 1 blocking hazards were found,
+    /// 3 failed, 64 wrong usage, 130 stopped by a signal (what was found is reported).
+    Assess(AssessArgs),
     /// Positions, counts and states of all tables
     Status {
         /// As JSON
@@ -151,6 +159,32 @@ pub(crate) struct ReconcileArgs {
     pub(crate) json: bool,
 }
 
+/// `ficus assess`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AssessArgs {
+    /// Tables, as Contract or dbo.Contract; all but XPO's own when none is named
+    #[arg(value_name = "TABLE")]
+    pub(crate) tables: Vec<String>,
+    /// Write the assessment as JSON; - for standard output, instead of the report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Save the catalogue too, so that everything else works offline (legacy.catalog)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_catalog: Option<PathBuf>,
+    /// Read so many rows of each table at most; references and duplicate keys are not checked then
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Read so many rows a second at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Zone of the wall times, such as Asia/Ulaanbaatar: counts the hours that never were
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+}
+
 /// `ficus serve`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServeArgs {
@@ -214,8 +248,88 @@ pub(crate) enum QuarantineCommand {
 /// `ficus mapping`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MappingCommand {
-    /// Check the mapping files against the catalogue; every mistake with file, line and column
-    Check,
+    /// Check the mapping files against the legacy catalogue, CDC's capture instances and the target:
+    /// every finding with file, line, column and what to do
+    Check(MappingCheckArgs),
+    /// Show what becomes of one legacy row, column by column; reads only
+    Explain(ExplainArgs),
+    /// Draft mapping files, migrations and seals from the legacy catalogue, and ask what is unsure
+    Scaffold(ScaffoldArgs),
+    /// Print the language as a JSON Schema, for editors: `#:schema mapping.schema.json` at a
+    /// file's top
+    Schema,
+}
+
+/// `ficus mapping check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MappingCheckArgs {
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End with 1 when there are warnings
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// Connect to nothing: check against the saved catalogue alone
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// `ficus mapping explain`.
+#[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["key", "id", "row"])))]
+pub(crate) struct ExplainArgs {
+    /// The entity, such as contracts; with --id, Postgres knows it
+    #[arg(required_unless_present = "id")]
+    pub(crate) entity: Option<String>,
+    /// The row's legacy key: its parts in key order with / between (inside a part ~1 for /, ~0
+    /// for ~), such as UB/2024-17 or 17/BASE/2024-01-01
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// An id of the new side: says which legacy key it was minted for, and explains that row
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<uuid::Uuid>,
+    /// A row as JSON instead of the legacy server's: a change event, or {"Column": "text", …}; - is
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) row: Option<PathBuf>,
+    /// As JSON (docs/mapping-check.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Connect to nothing: with a saved catalogue and --row
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// `ficus mapping scaffold`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScaffoldArgs {
+    /// Legacy tables, such as Contract or dbo.Contract, in any case
+    #[arg(value_name = "TABLE", required_unless_present = "all")]
+    pub(crate) tables: Vec<String>,
+    /// All tables of the catalogue
+    #[arg(long, conflicts_with = "tables")]
+    pub(crate) all: bool,
+    /// What `ficus assess` wrote as JSON: with it there are fewer questions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) assessment: Option<PathBuf>,
+    /// The time zone of the legacy side's wall clock, such as Asia/Ulaanbaatar
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// The currency of amounts, such as MNT
+    #[arg(long, value_name = "CODE", requires = "digits")]
+    pub(crate) currency: Option<String>,
+    /// The digits of its minor unit
+    #[arg(long, value_name = "N", requires = "currency")]
+    pub(crate) digits: Option<u8>,
+    /// One domain for all tables; by default each gets the one that its name tells
+    #[arg(long, value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+    /// Write the files below this folder, all or none, instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Overwrite files that are there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 }
 
 /// `ficus catalog`.

@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod assess;
 mod backfill;
 mod catalog;
 mod config;
@@ -10,12 +11,13 @@ mod mapping;
 mod migrate;
 mod quarantine;
 mod reconcile;
+mod scaffold;
 mod serve;
 mod status;
 
 pub(crate) use self::{
     backfill::{advance_domains, copy},
-    consume::settings as consumer_settings,
+    consume::{modes as consumer_modes, settings as consumer_settings},
     domain::cut_over,
     migrate::migrate as migrate_quietly,
     quarantine::listing as quarantine_listing,
@@ -42,6 +44,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Serve(args) => serve::run(args, &settings).await,
         Command::Domain(command) => domain::run(command, &settings).await,
         Command::Quarantine(command) => quarantine::run(command, &settings).await,
+        Command::Assess(args) => Box::pin(assess::run(args, &settings)).await,
         Command::Status { json } => status::run(*json, &settings).await,
         Command::Mapping(command) => mapping::run(command, &settings).await,
         Command::Catalog(command) => catalog::run(command, &settings).await,

@@ -54,7 +54,7 @@ async fn walk(
     story::step("the schema is migrated");
     command::migrate_quietly(settings).await?;
     let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
+    let target = parts::writing_target(settings, &plan).await?;
 
     parts::learn_object_types(settings, &target).await?;
     // Children of one token, so that everything ends when this function does.

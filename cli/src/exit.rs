@@ -7,9 +7,10 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done, and everything agrees.
     Success,
-    /// Done, and something differs, is refused or waits for a person.
+    /// Done, and something differs, is refused or waits for a person; `mapping check`: warnings
+    /// that are denied.
     Different,
-    /// Could not decide (rows in flight, a verdict that is stale), or warnings that are denied.
+    /// Could not decide (rows in flight, a verdict that is stale); `mapping check`: errors.
     Undecided,
     /// Failed: the sentence on standard error says what, where and what to do.
     Error,
@@ -74,6 +75,7 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
         || matches!(cause.downcast_ref(), Some(target::Error::Settings { .. }))
         || matches!(cause.downcast_ref(), Some(cdc_consumer::Error::Settings { .. }))
         || matches!(cause.downcast_ref(), Some(backfill::Error::Unknown { .. }))
+        || matches!(cause.downcast_ref(), Some(assess::Error::Unknown { .. }))
 }
 
 #[cfg(test)]

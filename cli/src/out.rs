@@ -3,6 +3,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -27,6 +28,18 @@ pub(crate) fn is_closed() -> bool {
 /// A line about the run. Nobody can be told that standard error is closed.
 pub(crate) fn note(text: impl AsRef<str>) {
     drop(writeln!(std::io::stderr().lock(), "{}", text.as_ref()));
+}
+
+/// Writes a file that was asked for.
+pub(crate) fn file(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text)
+        .map_err(|error| anyhow::anyhow!("can't write {}: {error}", path.display()))
+}
+
+/// Columns of the terminal; of standard output that goes elsewhere, as many as a page has.
+pub(crate) fn width() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map_or(100, |(_, columns)| usize::from(columns))
 }
 
 /// What clap answers instead of a command: a help text, the version, or what is wrong with the
@@ -69,6 +82,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             return of(&error.hint());
         }
         if let Some(error) = cause.downcast_ref::<backfill::Error>() {
+            return of(&error.hint());
+        }
+        if let Some(error) = cause.downcast_ref::<assess::Error>() {
             return of(&error.hint());
         }
         if let Some(error) = cause.downcast_ref::<cdc_consumer::Error>() {

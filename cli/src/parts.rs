@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use mapping::{catalog::Catalog, file::MappingFile, plan::Plan};
 use secrecy::{ExposeSecret, SecretString};
-use target::{Role, Target};
+use target::{ObjectStore, Role, Target};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -110,14 +110,27 @@ fn login(url: &str, password: Option<SecretString>) -> anyhow::Result<legacy::Se
 
 /// The catalogue: from its file where one is set, else over TDS.
 pub(crate) async fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
-    let Some(path) = settings.text("legacy.catalog") else {
-        let mut session = legacy::Session::connect(&legacy(settings)?).await?;
-        return Ok(session.catalog().await?);
-    };
+    match saved_catalog(settings)? {
+        Some(catalog) => Ok(catalog),
+        None => live_catalog(settings).await,
+    }
+}
+
+/// The catalogue in its file, where one is set.
+pub(crate) fn saved_catalog(settings: &Settings) -> anyhow::Result<Option<Catalog>> {
+    let Some(path) = settings.text("legacy.catalog") else { return Ok(None) };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| usage(format!("legacy.catalog: can't read {path}: {error}")))?;
-    serde_json::from_str(&text)
-        .map_err(|error| usage(format!("legacy.catalog: {path} is not a saved catalogue: {error}")))
+    let catalog = serde_json::from_str(&text).map_err(|error| {
+        usage(format!("legacy.catalog: {path} is not a saved catalogue: {error}"))
+    })?;
+    Ok(Some(catalog))
+}
+
+/// The catalogue as the legacy server tells it now.
+pub(crate) async fn live_catalog(settings: &Settings) -> anyhow::Result<Catalog> {
+    let mut session = legacy::Session::connect(&legacy(settings)?).await?;
+    Ok(session.catalog().await?)
 }
 
 /// The mapping, compiled against the catalogue.
@@ -125,7 +138,8 @@ pub(crate) async fn plan(settings: &Settings) -> anyhow::Result<Arc<Plan>> {
     let files = mapping_files(settings)?;
     let catalog = catalog(settings).await?;
     Plan::compile(&files, &catalog).map(Arc::new).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let lines: Vec<String> =
+            mistakes.iter().map(|mistake| format!("{mistake}\n    {}", mistake.help)).collect();
         let message =
             format!("the mapping files have {} mistakes:\n{}", mistakes.len(), lines.join("\n"));
         UsageError { message }.into()
@@ -162,6 +176,41 @@ pub(crate) fn postgres(settings: &Settings, role: Role) -> anyhow::Result<target
 pub(crate) async fn target(settings: &Settings, plan: &Arc<Plan>) -> anyhow::Result<Arc<Target>> {
     let pool = target::connect(&postgres(settings, Role::Engine)?).await?;
     Ok(Arc::new(Target::open(pool, Arc::clone(plan)).await?))
+}
+
+/// The engine's Postgres side, for whoever writes rows: with the place for objects.
+pub(crate) async fn writing_target(
+    settings: &Settings,
+    plan: &Arc<Plan>,
+) -> anyhow::Result<Arc<Target>> {
+    let objects = objects(settings, plan)?;
+    let pool = target::connect(&postgres(settings, Role::Engine)?).await?;
+    let target = Target::open(pool, Arc::clone(plan)).await?;
+    Ok(Arc::new(match objects {
+        Some(objects) => target.with_objects(objects),
+        None => target,
+    }))
+}
+
+/// The object store, where one is set; a mapping that has objects needs one.
+pub(crate) fn objects(settings: &Settings, plan: &Plan) -> anyhow::Result<Option<ObjectStore>> {
+    let columns = plan.object_columns();
+    let Some(url) = settings.text("objects.url") else {
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        return Err(usage(format!(
+            "`objects.url` is not set, and the mapping sends {} to an object store; put it into \
+             ficus.toml or into the environment as {}: file:///srv/objects, for instance",
+            columns.join(", "),
+            crate::settings::environment_name("objects.url")
+        )));
+    };
+    // What a store of another kind needs beside its URL: keys, region, endpoint.
+    let options = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let options = options.filter(|(name, _)| name.starts_with("AWS_"));
+    Ok(Some(ObjectStore::open(&url, options)?))
 }
 
 /// Brings `XPObjectType`'s numbers into Postgres, so that the stream's first event can be

@@ -6,13 +6,20 @@
 use std::collections::BTreeMap;
 
 use mapping::{
-    catalog::{Catalog, Column, LegacyTable, SqlType, Table},
+    catalog::{Catalog, LegacyTable},
     plan::ObjectTypes,
     position::Lsn,
     value::LegacyValue,
 };
 
-use crate::{CaptureState, Error, Session, statement::Statement, value::from_driver};
+use self::tables::Lists;
+use crate::{CaptureState, Error, Session, TableSize, statement::Statement, value::from_driver};
+
+mod column;
+mod tables;
+
+/// Bytes of a page of SQL Server's.
+const PAGE_BYTES: u64 = 8192;
 
 /// The dictionary of type names, by XPO's convention.
 fn object_types_table() -> LegacyTable {
@@ -28,14 +35,18 @@ impl Session {
         let doing = "reading the catalogue";
         let database = self.answer(&Statement::database(), doing).await?;
         let mut database = database.into_iter().next().ok_or_else(|| unexpected(doing))?;
-        let columns = self.answer(&Statement::columns(), doing).await?;
-        let keys = self.answer(&Statement::keys(), doing).await?;
-        let instances = if self.is_cdc_enabled().await? {
-            self.answer(&Statement::capture_instances(), doing).await?
-        } else {
-            Vec::new()
+        let mut lists = Lists {
+            columns: self.answer(&Statement::columns(), doing).await?,
+            keys: self.answer(&Statement::keys(), doing).await?,
+            unique_indexes: self.answer(&Statement::unique_indexes(), doing).await?,
+            foreign_keys: self.answer(&Statement::foreign_keys(), doing).await?,
+            ..Lists::default()
         };
-        let tables = assemble(columns, keys, instances).ok_or_else(|| unexpected(doing))?;
+        if self.is_cdc_enabled().await? {
+            lists.instances = self.answer(&Statement::capture_instances(), doing).await?;
+            lists.captured_columns = self.answer(&Statement::captured_columns(), doing).await?;
+        }
+        let tables = lists.assemble().ok_or_else(|| unexpected(doing))?;
         let name = database.text().ok_or_else(|| unexpected(doing))?;
         // A login without rights on the database property gets NULL.
         let collation = database.text().unwrap_or_default();
@@ -77,6 +88,27 @@ impl Session {
         };
         let pair = |mut row: Answer| Some((row.integer()?, row.text()?));
         Ok(rows.into_iter().filter_map(pair).collect())
+    }
+
+    /// Rows and bytes of every table, from the catalogue's partition statistics; `None` where
+    /// the login may not read those.
+    ///
+    /// # Errors
+    /// Any failure of the connection.
+    pub async fn sizes(&mut self) -> Result<Option<BTreeMap<LegacyTable, TableSize>>, Error> {
+        let doing = "asking for the sizes of the tables";
+        let rows = match self.answer(&Statement::sizes(), doing).await {
+            Err(Error::Permission { .. }) => return Ok(None),
+            rows => rows?,
+        };
+        let size = |mut row: Answer| {
+            let table = LegacyTable::new(row.text()?, row.text()?);
+            let rows = u64::try_from(row.integer()?).ok()?;
+            let pages = u64::try_from(row.integer()?).ok()?;
+            Some((table, TableSize { rows, bytes: pages.saturating_mul(PAGE_BYTES) }))
+        };
+        let sizes: Option<_> = rows.into_iter().map(size).collect();
+        sizes.map(Some).ok_or_else(|| unexpected(doing))
     }
 
     /// Number of rows, from the catalogue's partition statistics (an estimate). Where the login
@@ -171,139 +203,5 @@ impl Answer {
             LegacyValue::Int(value) => Some(value != 0),
             _ => None,
         }
-    }
-}
-
-/// Tables from the three lists, sorted by name; `None` when a list has another shape.
-fn assemble(columns: Vec<Answer>, keys: Vec<Answer>, instances: Vec<Answer>) -> Option<Vec<Table>> {
-    let mut tables: BTreeMap<LegacyTable, Table> = BTreeMap::new();
-    for mut row in columns {
-        let table = LegacyTable::new(row.text()?, row.text()?);
-        if table.schema.eq_ignore_ascii_case("cdc") {
-            continue;
-        }
-        let column = RawColumn::read(&mut row)?.refine();
-        let empty = Table::new(table.clone(), Vec::new(), Vec::new());
-        tables.entry(table).or_insert(empty).columns.push(column);
-    }
-    for mut row in keys {
-        let table = LegacyTable::new(row.text()?, row.text()?);
-        let column = row.text()?;
-        if let Some(table) = tables.get_mut(&table) {
-            table.primary_key.push(column);
-        }
-    }
-    for mut row in instances {
-        let table = LegacyTable::new(row.text()?, row.text()?);
-        let instance = row.text()?;
-        if let Some(table) = tables.get_mut(&table) {
-            // In order of their start: the newest stays.
-            table.capture_instance = Some(instance);
-        }
-    }
-    Some(tables.into_values().collect())
-}
-
-/// A column as `sys.columns` tells it.
-#[derive(Debug, Clone)]
-struct RawColumn {
-    name: String,
-    type_name: String,
-    /// In bytes; -1 for `max`.
-    max_length: i64,
-    precision: i64,
-    scale: i64,
-    nullable: bool,
-    identity: bool,
-    computed: bool,
-    collation: Option<String>,
-}
-
-impl RawColumn {
-    fn read(row: &mut Answer) -> Option<Self> {
-        Some(Self {
-            name: row.text()?,
-            type_name: row.text()?,
-            max_length: row.integer()?,
-            precision: row.integer()?,
-            scale: row.integer()?,
-            nullable: row.boolean()?,
-            identity: row.boolean()?,
-            computed: row.boolean()?,
-            collation: row.text(),
-        })
-    }
-
-    fn refine(self) -> Column {
-        Column {
-            sql_type: self.sql_type(),
-            name: self.name,
-            nullable: self.nullable,
-            collation: self.collation,
-            computed: self.computed,
-            identity: self.identity,
-        }
-    }
-
-    fn sql_type(&self) -> SqlType {
-        let length = u16::try_from(self.max_length).ok();
-        let units = length.map(|bytes| bytes / 2);
-        let scale = u8::try_from(self.scale).unwrap_or_default();
-        let precision = u8::try_from(self.precision).unwrap_or_default();
-        match self.type_name.to_ascii_lowercase().as_str() {
-            "decimal" | "numeric" => SqlType::Decimal { precision, scale },
-            "time" => SqlType::Time { scale },
-            "datetime2" => SqlType::DateTime2 { scale },
-            "datetimeoffset" => SqlType::DateTimeOffset { scale },
-            "char" => SqlType::Char { length: length.unwrap_or_default() },
-            "varchar" => SqlType::VarChar { length },
-            "nchar" => SqlType::NChar { length: units.unwrap_or_default() },
-            "nvarchar" | "sysname" => SqlType::NVarChar { length: units },
-            "binary" => SqlType::Binary { length: length.unwrap_or_default() },
-            "varbinary" => SqlType::VarBinary { length },
-            // `float(24)` is `real` in the catalogue; the others need no size.
-            name => name.parse().unwrap_or_else(|_: std::convert::Infallible| {
-                SqlType::Other(self.type_name.clone())
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(type_name: &str, (max_length, precision, scale): (i64, i64, i64), expect: &str) {
-        let raw = RawColumn {
-            name: "c".to_owned(),
-            type_name: type_name.to_owned(),
-            max_length,
-            precision,
-            scale,
-            nullable: true,
-            identity: false,
-            computed: false,
-            collation: None,
-        };
-        assert_eq!(raw.refine().sql_type.to_string(), expect);
-    }
-
-    #[test]
-    fn catalogue_numbers_become_types() {
-        check("nvarchar", (40, 0, 0), "nvarchar(20)");
-        check("nvarchar", (-1, 0, 0), "nvarchar(max)");
-        check("varbinary", (-1, 0, 0), "varbinary(max)");
-        check("varchar", (30, 0, 0), "varchar(30)");
-        check("nchar", (6, 0, 0), "nchar(3)");
-        check("decimal", (13, 28, 10), "decimal(28,10)");
-        check("numeric", (5, 3, 0), "decimal(3,0)");
-        check("money", (8, 19, 4), "money");
-        check("datetime", (8, 23, 3), "datetime");
-        check("datetime2", (8, 27, 7), "datetime2(7)");
-        check("time", (3, 8, 0), "time(0)");
-        check("timestamp", (8, 0, 0), "rowversion");
-        check("uniqueidentifier", (16, 0, 0), "uniqueidentifier");
-        check("ntext", (16, 0, 0), "ntext");
-        check("geography", (-1, 0, 0), "geography");
     }
 }

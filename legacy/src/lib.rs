@@ -15,4 +15,5 @@ mod value;
 pub use error::{Disposition, Error};
 pub use session::{
     CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,
+    TableScan, TableSize,
 };

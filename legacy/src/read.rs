@@ -11,9 +11,9 @@ use tiberius::{QueryItem, QueryStream};
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
-    Error, KeyRange, LegacyRow, RowSink, Session,
+    Error, KeyRange, LegacyRow, RowSink, Session, TableScan,
     session::{Connection, send},
-    statement::{self, KEY_PARAMETERS_MAX, Statement},
+    statement::{self, KEY_PARAMETERS_MAX, Source, Statement},
     value::Shape,
 };
 
@@ -29,9 +29,25 @@ impl Session {
     /// # Errors
     /// Any failure of the connection, [`Error::NoKey`], or [`Error::KeyType`].
     pub async fn split(&mut self, plan: &TablePlan, rows: u64) -> Result<Vec<LegacyRow>, Error> {
-        let doing = format!("splitting {}", plan.table);
-        let statement = statement::split(plan.into(), rows)?;
-        let shape = Shape::of_key(plan);
+        self.cut(plan.into(), rows).await
+    }
+
+    /// As [`Session::split`], of a table without a mapping.
+    ///
+    /// # Errors
+    /// As [`Session::split`].
+    pub async fn split_scan(
+        &mut self,
+        scan: &TableScan,
+        rows: u64,
+    ) -> Result<Vec<LegacyRow>, Error> {
+        self.cut(scan.into(), rows).await
+    }
+
+    async fn cut(&mut self, source: Source<'_>, rows: u64) -> Result<Vec<LegacyRow>, Error> {
+        let doing = format!("splitting {}", source.table);
+        let statement = statement::split(source, rows)?;
+        let shape = Shape::of_key(source);
         let rows = self.rows(&statement, &doing).await?;
         let convert = |row| Ok(shape.convert(row).ok_or_else(|| misshapen(&doing))?.row);
         rows.into_iter().map(convert).collect()
@@ -49,7 +65,7 @@ impl Session {
         each: &mut (dyn FnMut(LegacyRow) -> bool + Send),
     ) -> Result<u64, Error> {
         let statement = statement::range(plan.into(), range)?;
-        self.stream(plan, &statement, Hand::Each(each)).await
+        self.stream(plan.into(), &statement, Hand::Each(each)).await
     }
 
     /// Reads a range as one ordered stream and sends it in batches; waits while the channel is
@@ -64,7 +80,25 @@ impl Session {
         sink: &RowSink,
     ) -> Result<u64, Error> {
         let statement = statement::range(plan.into(), range)?;
-        self.stream(plan, &statement, Hand::Sink(sink)).await
+        self.stream(plan.into(), &statement, Hand::Sink(sink)).await
+    }
+
+    /// As [`Session::stream_range`], of a table without a mapping. A table without a key is read
+    /// whole, whatever the range says.
+    ///
+    /// # Errors
+    /// As [`Session::stream_range`].
+    pub async fn stream_scan(
+        &mut self,
+        scan: &TableScan,
+        range: &KeyRange,
+        sink: &RowSink,
+    ) -> Result<u64, Error> {
+        let statement = match scan.key.is_empty() {
+            true => statement::heap(scan.into()),
+            false => statement::range(scan.into(), range)?,
+        };
+        self.stream(scan.into(), &statement, Hand::Sink(sink)).await
     }
 
     /// Reads the rows with these keys (those that are there), in no particular order.
@@ -85,22 +119,22 @@ impl Session {
                 found.push(row);
                 true
             };
-            self.stream(plan, &statement, Hand::Each(&mut each)).await?;
+            self.stream(plan.into(), &statement, Hand::Each(&mut each)).await?;
         }
         Ok(found)
     }
 
     async fn stream(
         &mut self,
-        plan: &TablePlan,
+        source: Source<'_>,
         statement: &Statement,
         hand: Hand<'_>,
     ) -> Result<u64, Error> {
-        let doing = format!("reading {}", plan.table);
+        let doing = format!("reading {}", source.table);
         let mut connection = self.take(&doing)?;
         let mut flow = Flow { hand, handed: 0, limit: self.limits().answer };
         let stall = self.limits().stall;
-        let shape = Shape::of_table(plan);
+        let shape = Shape::of_table(source);
         let outcome = Box::pin(flow.run(&mut connection, statement, &shape, stall)).await;
         match outcome {
             Ok(Ok(Ending::Misshapen)) => return Err(misshapen(&doing)),

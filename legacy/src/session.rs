@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use mapping::{position::Lsn, value::LegacyValue};
+use mapping::{catalog::LegacyTable, plan::SourceColumn, position::Lsn, value::LegacyValue};
 use secrecy::{ExposeSecret, SecretString};
 use tiberius::{AuthMethod, Client, EncryptionLevel, QueryStream};
 use tokio::{net::TcpStream, sync::mpsc, time::timeout};
@@ -88,6 +88,26 @@ pub struct KeyRange {
     pub after: Option<LegacyRow>,
     /// Rows up to this key (inclusive); to the end when `None`.
     pub up_to: Option<LegacyRow>,
+}
+
+/// How big a table is, as the server's statistics say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSize {
+    /// Rows; an estimate while others write.
+    pub rows: u64,
+    /// Bytes of all pages that it uses, indexes and LOBs included.
+    pub bytes: u64,
+}
+
+/// What is read of a table without a mapping: any columns in any order, in the order of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableScan {
+    /// The table.
+    pub table: LegacyTable,
+    /// The columns, the key's among them.
+    pub columns: Vec<SourceColumn>,
+    /// The primary key, as indexes into `columns`; a table without one is read in no order.
+    pub key: Vec<usize>,
 }
 
 /// What CDC says of itself.

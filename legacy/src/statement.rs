@@ -16,7 +16,7 @@ use mapping::catalog::LegacyTable;
 use self::ident::{Ident, TableIdent};
 pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys};
 pub use self::parameter::Parameter;
-pub(crate) use self::range::{range, split};
+pub(crate) use self::range::{Source, heap, range, split};
 use crate::Isolation;
 
 /// A statement with its parameters, in the order of `@P1`, `@P2`, …

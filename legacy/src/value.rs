@@ -6,12 +6,11 @@ use std::borrow::Cow;
 
 use mapping::{
     catalog::SqlType,
-    plan::TablePlan,
     value::{Decimal, LegacyValue},
 };
 use tiberius::{ColumnData, time};
 
-use crate::LegacyRow;
+use crate::{LegacyRow, statement::Source};
 
 /// 1900-01-01, where `datetime` and `smalldatetime` begin, as days since 1970-01-01.
 const DAYS_1900: i64 = -25_567;
@@ -38,14 +37,14 @@ pub(crate) struct Weighed {
 }
 
 impl Shape {
-    /// All columns of a table.
-    pub(crate) fn of_table(plan: &TablePlan) -> Self {
-        Self::of(plan.columns.iter().map(|column| &column.sql_type))
+    /// All columns that are read.
+    pub(crate) fn of_table(source: Source<'_>) -> Self {
+        Self::of(source.columns.iter().map(|column| &column.sql_type))
     }
 
-    /// The key columns of a table, in the key's order.
-    pub(crate) fn of_key(plan: &TablePlan) -> Self {
-        Self::of(plan.key.iter().filter_map(|&index| Some(&plan.columns.get(index)?.sql_type)))
+    /// The key columns, in the key's order.
+    pub(crate) fn of_key(source: Source<'_>) -> Self {
+        Self::of(source.key.iter().filter_map(|&index| Some(&source.columns.get(index)?.sql_type)))
     }
 
     fn of<'a>(types: impl Iterator<Item = &'a SqlType>) -> Self {

@@ -10,9 +10,34 @@ async fn the_catalogue_is_what_the_ddl_says() {
     let mut session = fixture.session().await;
     let read = session.catalog().await.unwrap();
     assert_eq!(read, fixture.database.catalog());
-    assert_eq!(read.tables.len(), 5);
+    assert_eq!(read.tables.len(), 6);
     let payment = read.table(&LegacyTable::new("DBO", "payment")).unwrap();
     assert_eq!(payment.capture_instance.as_deref(), Some("dbo_Payment"));
+    assert_eq!(payment.captured_columns, ["Oid", "Amount", "Note"]);
+    let indexes: Vec<_> = payment.unique_indexes.iter().map(|i| i.columns.join(",")).collect();
+    assert_eq!(indexes, ["Amount", "Note,Amount"]);
+    let filters: Vec<_> = payment.unique_indexes.iter().map(|i| i.filter.as_deref()).collect();
+    assert_eq!(filters, [Some("([Amount] IS NOT NULL)"), None]);
+    let import = read.table(&LegacyTable::new("dbo", "Import")).unwrap();
+    let [contract, line] = import.foreign_keys.as_slice() else { panic!("{import:?}") };
+    assert_eq!(contract.columns, ["Company", "Number"]);
+    assert_eq!(contract.references, LegacyTable::new("dbo", "Contract"));
+    assert_eq!(contract.referenced_columns, ["CompanyNo", "ContractNo"]);
+    assert_eq!(line.name, "FK_Import_Line");
+}
+
+#[tokio::test]
+async fn sizes_are_told_where_the_login_may_ask() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    let sizes = session.sizes().await.unwrap().unwrap();
+    assert_eq!(sizes.len(), 6);
+    let import = sizes[&LegacyTable::new("dbo", "Import")];
+    assert_eq!(import.rows, 2100);
+    assert!(import.bytes >= 2100 * 13 && import.bytes % 8192 == 0, "{import:?}");
+    fixture.server.faults().fail_next_query(297);
+    assert_eq!(session.sizes().await.unwrap(), None);
+    assert!(session.is_usable());
 }
 
 #[tokio::test]
@@ -22,6 +47,7 @@ async fn without_cdc_there_is_a_catalogue_and_no_watermark() {
     let mut session = fixture.session().await;
     let catalog = session.catalog().await.unwrap();
     assert!(catalog.tables.iter().all(|table| table.capture_instance.is_none()));
+    assert!(catalog.tables.iter().all(|table| table.captured_columns.is_empty()));
     let capture = session.capture_state().await.unwrap();
     assert!(!capture.enabled);
     assert_eq!(capture.max_lsn, None);

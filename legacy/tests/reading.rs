@@ -1,5 +1,9 @@
-use legacy::{Isolation, KeyRange, LegacyRow, Session};
-use mapping::{plan::TablePlan, value::LegacyValue};
+use legacy::{Error, Isolation, KeyRange, LegacyRow, Session, TableScan};
+use mapping::{
+    catalog::LegacyTable,
+    plan::{SourceColumn, TablePlan},
+    value::LegacyValue,
+};
 use sandbox::tds::Tls;
 
 use crate::setup::{Fixture, text};
@@ -168,6 +172,46 @@ async fn rows_are_found_by_canonical_key() {
         assert_eq!(session.read_keys(table, &keys).await.unwrap(), stored[..1]);
         assert!(session.read_keys(table, &[]).await.unwrap().is_empty());
     }
+}
+
+/// A scan of all columns, in table order.
+fn scan_of(fixture: &Fixture, name: &str) -> TableScan {
+    let catalog = fixture.database.catalog();
+    let table = catalog.table(&LegacyTable::new("dbo", name)).unwrap();
+    let column = |column: &mapping::catalog::Column| SourceColumn {
+        name: column.name.clone(),
+        sql_type: column.sql_type.clone(),
+        key: table.primary_key.contains(&column.name),
+        lob: column.sql_type.is_lob(),
+    };
+    let columns: Vec<SourceColumn> = table.columns.iter().map(column).collect();
+    let place = |key: &String| columns.iter().position(|column| column.name == *key).unwrap();
+    let key = table.primary_key.iter().map(place).collect();
+    TableScan { table: table.table.clone(), columns, key }
+}
+
+#[tokio::test]
+async fn a_table_is_read_without_a_mapping_and_without_a_key() {
+    let fixture = Fixture::plain().await;
+    let mut session = fixture.session().await;
+    for name in ["Payment", "Contract", "Import"] {
+        let scan = scan_of(&fixture, name);
+        let (sink, mut rows) = tokio::sync::mpsc::channel(100);
+        let count = session.stream_scan(&scan, &KeyRange::default(), &sink).await.unwrap();
+        drop(sink);
+        let mut all = Vec::new();
+        while let Some(batch) = rows.recv().await {
+            all.extend(batch);
+        }
+        assert_eq!(count, u64::try_from(all.len()).unwrap());
+        assert_eq!(all, fixture.stored(name), "{name}");
+    }
+    let contract = scan_of(&fixture, "Contract");
+    let by_plan = session.split(fixture.table("Contract"), 100).await.unwrap();
+    assert_eq!(session.split_scan(&contract, 100).await.unwrap(), by_plan);
+    let import = scan_of(&fixture, "Import");
+    let refused = session.split_scan(&import, 100).await.unwrap_err();
+    assert!(matches!(refused, Error::NoKey { .. }), "{refused:?}");
 }
 
 #[tokio::test]

@@ -23,6 +23,12 @@ CREATE TABLE [dbo].[Contract]([CompanyNo] nvarchar(4) NOT NULL, [ContractNo] nva
 CREATE TABLE [dbo].[Rate]([Space] int NOT NULL, [Code] nvarchar(15) NOT NULL,
   [ValidFrom] datetime NOT NULL, [Rate] decimal(28,10) NULL,
   CONSTRAINT [PK_Rate] PRIMARY KEY CLUSTERED ([Space],[Code],[ValidFrom]));
+CREATE TABLE [dbo].[Import]([Line] int NULL, [Company] nvarchar(4) NULL, [Number] nvarchar(20) NULL,
+  [Sum] money NULL);
+CREATE UNIQUE NONCLUSTERED INDEX [iNoteAmount_Payment] ON [dbo].[Payment]([Note],[Amount]);
+CREATE UNIQUE NONCLUSTERED INDEX [iAmount_Payment] ON [dbo].[Payment]([Amount]) WHERE ([Amount] IS NOT NULL);
+ALTER TABLE [dbo].[Import] WITH NOCHECK ADD CONSTRAINT [FK_Import_Line] FOREIGN KEY([Line]) REFERENCES [dbo].[XPObjectType]([OID]) NOT FOR REPLICATION;
+ALTER TABLE [dbo].[Import] WITH NOCHECK ADD CONSTRAINT [FK_Import_Contract] FOREIGN KEY([Company],[Number]) REFERENCES [dbo].[Contract]([CompanyNo],[ContractNo]) NOT FOR REPLICATION;
 GO
 ";
 
@@ -56,6 +62,8 @@ rate = { from = "Rate", as = "numeric", scale = 10 }
 
 /// Spellings that a Cyrillic, case-insensitive collation sorts otherwise than bytes.
 const TEXTS: [&str; 9] = ["a", "B ", "Ba", "b-a", "Ё1", "е2", "Ж", "ж1", "_"];
+
+const NULL: LegacyValue<'static> = LegacyValue::Null;
 
 pub(crate) struct Fixture {
     pub(crate) database: Database,
@@ -153,4 +161,7 @@ fn fill(database: &Database) {
     let mut seen = std::collections::BTreeSet::new();
     let rates = rates.filter(|row| seen.insert(format!("{row:?}")));
     database.load("dbo.Rate", rates.collect::<Vec<_>>()).unwrap();
+    let imports =
+        (0..2100).map(|n| vec![LegacyValue::Int(n), NULL, NULL, decimal(i128::from(n), 4)]);
+    database.load("dbo.Import", imports).unwrap();
 }

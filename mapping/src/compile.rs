@@ -17,8 +17,13 @@ use crate::{
 mod column;
 mod cover;
 mod entity;
+mod filter;
+mod lob;
+mod lookup;
 mod null;
 mod outline;
+mod reference;
+mod sequence;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -40,6 +45,7 @@ impl Plan {
         let said: Vec<FileSaid> =
             files.iter().enumerate().map(|(index, file)| read(index, &file.text, m)).collect();
         let mut book = TableBook::new(catalog);
+        book.lookups = lookup::collect(&said, m);
         let outlines = outline::outlines(&said, &mut book, m);
         table::service_tables(&said, &mut book, m);
         let entities: Vec<EntityPlan> = outlines
@@ -47,6 +53,7 @@ impl Plan {
             .map(|outline| entity::build(outline, &outlines, &mut book, m))
             .collect();
         table::check_candidates(&outlines, &book, m);
+        let sequences = sequence::sequences(&said, &entities, &mut book, m);
         if !mistakes.is_empty() {
             return Err(mistakes.into_sorted());
         }
@@ -54,6 +61,7 @@ impl Plan {
             database: catalog.database.clone(),
             entities,
             tables: finish(book, &outlines),
+            sequences,
             version: version(files),
         })
     }
@@ -88,6 +96,7 @@ fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
                     ignored: draft.ignored_rule(),
                     candidates: draft.candidates,
                     left_out: draft.left_out,
+                    filters: draft.filters,
                     sensitive: draft.sensitive,
                 },
             }

@@ -15,16 +15,24 @@ use crate::{
 };
 
 mod code;
+mod compose;
 mod file;
+mod flags;
+mod lookup;
 mod number;
+mod object;
 #[cfg(test)]
 mod tests;
 mod text;
 mod time;
 
 pub(crate) use code::{EnumValues, TypeValues};
+pub(crate) use compose::{Blank, Concat, Split, concat};
 pub(crate) use file::inflate;
+pub(crate) use flags::{Flags, width};
+pub(crate) use lookup::Lookup;
 pub(crate) use number::NumberRule;
+pub(crate) use object::{Content, address};
 pub(crate) use text::{TextRule, Trim};
 pub(crate) use time::{Sentinel, Sentinels, parse_day, parse_timestamp};
 
@@ -69,6 +77,9 @@ pub(crate) enum Make {
     /// Minor units.
     Money(NumberRule),
     Text(TextRule),
+    /// Written by the row, which has all the parts.
+    Concat(Box<Concat>),
+    Split(Box<Split>),
     Bytea,
     Uuid,
     Date {
@@ -90,6 +101,8 @@ pub(crate) enum Make {
         sentinels: Sentinels,
     },
     Enum(EnumValues),
+    Lookup(Box<Lookup>),
+    Flags(Box<Flags>),
     Color,
     Seconds,
     Type(TypeValues),
@@ -97,6 +110,8 @@ pub(crate) enum Make {
     XpoFile {
         size: usize,
     },
+    /// The address of what goes to an object store; written by the row.
+    Object(Content),
     /// The whole field.
     Const {
         field: Box<[u8]>,
@@ -127,7 +142,15 @@ impl Make {
             Self::Int8 | Self::Money(_) => PgType::Int8,
             Self::Float8 { .. } => PgType::Float8,
             Self::Numeric(rule) => PgType::Numeric { scale: rule.scale },
-            Self::Text(_) | Self::Enum(_) | Self::Color | Self::Type(_) => PgType::Text,
+            Self::Text(_)
+            | Self::Concat(_)
+            | Self::Split(_)
+            | Self::Enum(_)
+            | Self::Lookup(_)
+            | Self::Color
+            | Self::Type(_)
+            | Self::Object(_) => PgType::Text,
+            Self::Flags(_) => PgType::TextArray,
             Self::Bytea | Self::XpoFile { .. } => PgType::Bytea,
             Self::Uuid | Self::Ref(_) => PgType::Uuid,
             Self::Date { .. } => PgType::Date,
@@ -138,8 +161,8 @@ impl Make {
         }
     }
 
-    /// Converts a value that is neither NULL nor unchanged. References, constants, files and
-    /// `deleted_at` need the whole row and are written by it.
+    /// Converts a value that is neither NULL nor unchanged. References, concatenations, files
+    /// and `deleted_at` need the whole row and are written by it.
     pub(crate) fn convert(
         &self,
         value: &LegacyValue<'_>,
@@ -155,6 +178,7 @@ impl Make {
             Self::Numeric(rule) => number::numeric(value, rule, out),
             Self::Money(rule) => number::money(value, rule, out),
             Self::Text(rule) => text::text(value, rule, out),
+            Self::Split(rule) => compose::split(value, rule, out),
             Self::Bytea => text::bytea(value, out),
             Self::Uuid => text::uuid(value, out),
             Self::Date { drop_time, sentinels } => time::date(value, *drop_time, sentinels, out),
@@ -168,6 +192,8 @@ impl Make {
                 time::timestamptz(value, wall.as_ref(), *truncate, sentinels, out)
             }
             Self::Enum(values) => code::enumeration(value, values, out),
+            Self::Lookup(rule) => lookup::lookup(value, rule, out),
+            Self::Flags(rule) => flags::flags(value, rule, out),
             Self::Color => code::color(value, out),
             Self::Seconds => number::seconds(value, out),
             Self::Type(values) => code::type_name(value, values, context.object_types, out),
@@ -175,7 +201,11 @@ impl Make {
                 out.extend_from_slice(field);
                 Ok(Wrote::Field)
             }
-            Self::XpoFile { .. } | Self::Ref(_) | Self::DeletedAt => Ok(Wrote::Nothing),
+            Self::Concat(_)
+            | Self::XpoFile { .. }
+            | Self::Object(_)
+            | Self::Ref(_)
+            | Self::DeletedAt => Ok(Wrote::Nothing),
         }
     }
 }
@@ -190,12 +220,9 @@ pub(crate) fn wrong_type() -> Fault {
 }
 
 pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) -> Converted {
-    if encode::put_bytes(out, bytes) {
-        Ok(Wrote::Field)
-    } else {
-        Err(Fault::new(
-            "field.large",
-            "is larger than a Postgres field can be; leave the column out",
-        ))
-    }
+    if encode::put_bytes(out, bytes) { Ok(Wrote::Field) } else { Err(too_large()) }
+}
+
+fn too_large() -> Fault {
+    Fault::new("field.large", "is larger than a Postgres field can be; leave the column out")
 }

@@ -76,3 +76,37 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, value: &[u8]) -> bool {
     out.extend_from_slice(value);
     true
 }
+
+/// The object id of `text`, which arrays name as their elements' type.
+const TEXT_OID: i32 = 25;
+
+/// `text[]`: one dimension from 1 without NULLs, or none when it is empty. The texts are a mapping
+/// file's, so they are smaller than a field.
+pub(crate) fn put_texts<'t>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'t str>) {
+    let begin = out.len();
+    // Length, dimensions, whether there are NULLs, and the elements' type; then the dimension.
+    put_words(out, &[0, 0, 0, TEXT_OID, 0, 1]);
+    let mut count = 0;
+    for text in texts {
+        let written = put_bytes(out, text.as_bytes());
+        debug_assert!(written, "a mapping file is smaller than a field");
+        count += i32::from(written);
+    }
+    if count == 0 {
+        out.truncate(begin);
+        put_words(out, &[12, 0, 0, TEXT_OID]);
+        return;
+    }
+    let length = i32::try_from(out.len() - begin - 4).unwrap_or(i32::MAX);
+    for (place, word) in [(0, length), (4, 1), (16, count)] {
+        if let Some(room) = out.get_mut(begin + place..begin + place + 4) {
+            room.copy_from_slice(&word.to_be_bytes());
+        }
+    }
+}
+
+fn put_words(out: &mut Vec<u8>, words: &[i32]) {
+    for word in words {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+}

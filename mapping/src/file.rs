@@ -5,43 +5,42 @@
 //! compiled further; what could not is a [`Mistake`], and a mistake in one line never hides
 //! one in another.
 //!
-//! At the top: `domain`, `[[entity]]`, `[[ignore]]` (`table`, `reason`), `object_types`.
-//! An entity: `name`, `table`, `from` or `parts`, `type`, `key`, `id_time`, `soft_delete`
-//! (`none`, `delete`, `deleted_at`), `version`, `[entity.columns]`, `[entity.leave_out]`,
-//! `[[entity.unique]]` (see [`unique`]).
-//!
-//! | a column made `as` | is made from | and may say |
-//! | --- | --- | --- |
-//! | `bool`, `int2`, `int4`, `int8` | bit, integers; ints also from whole decimals and floats | |
-//! | `float8` | float, real, int | |
-//! | `numeric` | decimal, money, float (shortest form), integers, text | **`scale`**, `precision`, `round` = `half-even`, `half-up` |
-//! | `money` | the same | **`currency`**, **`digits`**, `round` |
-//! | `text` | text, xml, integers, uniqueidentifier | `trim` = `end`, `both`; `empty` = `null`; `nul` = `strip`; `surrogate` = `replace` |
-//! | `date` | date, datetime | `time` = `drop`; `sentinels` |
-//! | `time`, `timestamp` | time; datetime | `precision` = `truncate`; `sentinels` (timestamp) |
-//! | `timestamptz` | datetime with **`zone`**, datetimeoffset without | `gap` = `later`; `overlap` = `daylight`, `reject`; `precision`; `sentinels` |
-//! | `enum` | integers, bit, text | **`values`**, `null`, `unknown` |
-//! | `type` | `ObjectType` | `values` (without: the type's name) |
-//! | `ref` | the key columns of **`to`** | `orphans` = `null`, `allow`; `empty` = `null` |
-//! | `xpo-file` | content and length | |
-//! | `const` | nothing | **`value`** |
-//! | `uuid`, `bytea`, `color`, `seconds` | uniqueidentifier or text; binary; int; float or int | |
-//!
-//! Every column may say `default`, `not_null`, `sensitive`, `compare` = `skip: reason`, `lob`.
+//! What may be said stands in `docs/mapping.md`, of which every example is compiled by a test,
+//! and in [`json_schema`], which is made by asking this reader.
 
+mod accept;
 mod column;
+mod compose;
+mod filter;
+mod flags;
+mod lob;
+mod lookup;
 mod options;
+mod places;
 mod read;
+mod schema;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod time;
 mod unique;
+pub(crate) mod words;
 
 use std::fmt;
 
-pub(crate) use column::{ColumnSaid, Kind};
-pub(crate) use options::closest;
+use options::{Asked, Level};
+
+pub(crate) use column::{ColumnSaid, Kind, RefSaid};
+pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use lob::Lob;
+pub(crate) use lookup::{LookedUp, LookupSaid};
+pub use options::closest;
+pub use places::{Accepted, Places, Spot};
 pub(crate) use read::{EntitySaid, FileSaid, read};
+#[cfg(test)]
+pub(crate) use schema::check;
+pub use schema::json_schema;
+pub(crate) use sequence::SequenceSaid;
 pub(crate) use unique::UniqueSaid;
 
 /// One mapping file, already read.
@@ -76,6 +75,16 @@ pub(crate) struct Place {
     pub(crate) byte: usize,
 }
 
+impl Place {
+    /// Line and column of the place in its file's text, both from 1.
+    fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.byte).unwrap_or(text);
+        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let letters = before.get(line_begin..).unwrap_or_default().chars().count();
+        (before.matches('\n').count() + 1, letters + 1)
+    }
+}
+
 /// A word of a file and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said<T> {
@@ -104,17 +113,36 @@ pub(crate) enum Literal {
     Bool(bool),
 }
 
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(number) => number.fmt(f),
+            Self::Float(number) => write!(f, "{number:?}"),
+            Self::Bool(value) => value.fmt(f),
+        }
+    }
+}
+
 /// All mistakes so far.
 pub(crate) struct Mistakes<'a> {
     files: &'a [MappingFile],
     found: Vec<Mistake>,
     /// Files with syntax errors: what follows from those is not worth telling.
     broken: Vec<usize>,
+    /// What was asked of each table, when somebody wants to know: the schema.
+    heard: Option<Vec<(Level, Asked)>>,
 }
 
 impl<'a> Mistakes<'a> {
     pub(crate) fn new(files: &'a [MappingFile]) -> Self {
-        Self { files, found: Vec::new(), broken: Vec::new() }
+        Self { files, found: Vec::new(), broken: Vec::new(), heard: None }
+    }
+
+    fn hear(&mut self, level: Level, asked: Asked) {
+        if let Some(heard) = &mut self.heard {
+            heard.push((level, asked));
+        }
     }
 
     /// Notes a mistake.
@@ -123,13 +151,11 @@ impl<'a> Mistakes<'a> {
             return;
         }
         let Some(file) = self.files.get(at.file) else { return };
-        let before = file.text.get(..at.byte).unwrap_or(&file.text);
-        let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = at.line_and_column(&file.text);
         self.found.push(Mistake {
             file: file.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count() - before.get(..line_begin).unwrap_or("").chars().count()
-                + 1,
+            line,
+            column,
             message: message.into(),
             help: help.into(),
         });

@@ -25,7 +25,7 @@ mod part;
 mod tests;
 
 pub(crate) use fold::Fold;
-pub(crate) use part::{KeyPart, canonical};
+pub(crate) use part::{KeyPart, canonical, encoded};
 
 /// The canonical form of a legacy key, simple or composite. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +74,19 @@ impl fmt::Debug for CanonicalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Whether a column of this type can be part of a key.
+#[must_use]
+pub fn can_be_key(sql_type: &SqlType) -> bool {
+    KeyKind::of(sql_type, "").is_some()
+}
+
+/// Whether a column of type `from` can refer to a key column of type `to`.
+#[must_use]
+pub fn can_refer(from: &SqlType, to: &SqlType) -> bool {
+    let kinds = KeyKind::of(to, "").zip(KeyKind::of(from, ""));
+    kinds.is_some_and(|(to, from)| to.accepts(from))
 }
 
 /// What a key column holds: the comparison that makes two values one.

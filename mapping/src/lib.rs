@@ -10,20 +10,26 @@
 //! varies is an argument.
 
 pub mod catalog;
+pub mod check;
 mod compile;
 mod convert;
 mod decimal;
 pub mod encode;
 pub mod file;
+pub mod finding;
 pub mod key;
 pub mod name;
 pub mod plan;
 pub mod position;
+pub mod probe;
 pub mod row;
+pub mod sequence;
 pub mod value;
 mod zone;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod traps;

@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     catalog::{Catalog, LegacyTable, SqlType},
+    convert::Make,
     key::{CanonicalKey, canonical},
     position::Position,
+    sequence::SequencePlan,
     value::LegacyValue,
 };
 
 mod compiled;
+pub mod explain;
+mod filter;
 mod map;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +21,9 @@ mod text_key;
 mod writer;
 
 pub(crate) use compiled::{Candidate, Compiled, Field, OnNull};
+pub(crate) use filter::{Condition, Filter};
+pub use filter::{FILTER_RULE, RowFilter};
+pub use text_key::KeyTextError;
 
 /// An entity's index in [`Plan::entities`]. Valid for one plan; Postgres has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +47,8 @@ pub enum PgType {
         scale: u8,
     },
     Text,
+    /// `text[]`, of one dimension.
+    TextArray,
     Bytea,
     Uuid,
     Date,
@@ -86,6 +95,18 @@ pub enum OrphanPolicy {
     Allow,
 }
 
+/// What happens to live rows whose parent is soft-deleted when foreign keys are sealed. The parent
+/// is there, so the constraint holds either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletedParents {
+    /// They keep pointing at it.
+    Allow,
+    /// The reference is set to NULL at the seal, audited.
+    Null,
+    /// The gate is red until they are gone or waived by name.
+    Refuse,
+}
+
 /// A column that holds another entity's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -95,6 +116,8 @@ pub struct Reference {
     pub entity: EntityId,
     /// What the seal does about orphans.
     pub orphans: OrphanPolicy,
+    /// What the seal does about live rows that point at a soft-deleted one.
+    pub deleted: DeletedParents,
 }
 
 /// What happens when rows share what must be unique, as unique rules are sealed.
@@ -130,6 +153,8 @@ pub enum SoftDelete {
     Delete,
     /// The target row stays, with `deleted_at` set.
     DeletedAt,
+    /// The target row leaves its table and is kept in `ficus.archive`.
+    Archive,
 }
 
 /// A part of an entity: one legacy table's share of its columns.
@@ -304,6 +329,12 @@ impl TablePlan {
         &self.compiled.left_out
     }
 
+    /// Which of the table's rows entities take, where they do not take all.
+    #[must_use]
+    pub fn row_filters(&self) -> &[RowFilter] {
+        &self.compiled.filters
+    }
+
     /// Legacy columns whose values may not be shown or stored outside the target (trap 20),
     /// whether they are read or not: mask them in payloads.
     #[must_use]
@@ -334,6 +365,8 @@ pub struct Plan {
     pub entities: Vec<EntityPlan>,
     /// All tables that the files name, by id.
     pub tables: Vec<TablePlan>,
+    /// The sequences that go on where legacy numberings end.
+    pub sequences: Vec<SequencePlan>,
     /// A hash of the files' texts: the mapping's version in every report.
     pub version: String,
 }
@@ -354,12 +387,37 @@ impl Plan {
         self.entities.iter().find(|entity| entity.name == name)
     }
 
+    /// The entity whose name is most like this one, if one is like enough to be meant.
+    #[must_use]
+    pub fn nearest_entity(&self, name: &str) -> Option<&str> {
+        crate::file::closest(name, self.entities.iter().map(|entity| entity.name.as_str()))
+    }
+
     /// Tables of the catalogue that no mapping file names, the engine's own marker aside.
     #[must_use]
     pub fn unnamed_tables(&self, catalog: &Catalog) -> Vec<LegacyTable> {
         let named = |table: &LegacyTable| self.table(&table.schema, &table.name).is_some();
         let tables = catalog.tables.iter().map(|table| &table.table);
         tables.filter(|table| table.name != "ficus_marker" && !named(table)).cloned().collect()
+    }
+
+    /// The columns whose content goes to an object store, as `entity.column`.
+    #[must_use]
+    pub fn object_columns(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for candidate in self.tables.iter().flat_map(|table| &table.compiled.candidates) {
+            let entity = self.entities.get(usize::from(candidate.entity.0));
+            let part = entity.and_then(|entity| entity.parts.get(usize::from(candidate.part)));
+            let (Some(entity), Some(part)) = (entity, part) else { continue };
+            // The first column of a part is the id, which no field makes.
+            for (field, column) in candidate.fields.iter().zip(part.columns.iter().skip(1)) {
+                if let (Make::Object(_), Some(column)) = (&field.make, entity.columns.get(*column))
+                {
+                    names.push(format!("{}.{}", entity.name, column.name));
+                }
+            }
+        }
+        names
     }
 
     /// The domains, in the files' order.

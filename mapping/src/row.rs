@@ -5,9 +5,9 @@
 //! crate (keys are minted in Postgres), so each id is 16 zero bytes and an [`IdSlot`] that
 //! says where they are and which key they stand for; `target` fills them in place.
 
-use std::ops::Range;
+use std::{borrow::Cow, fmt, ops::Range};
 
-use crate::{key::CanonicalKey, plan::EntityId, position::Position};
+use crate::{key::CanonicalKey, plan::EntityId, position::Position, sequence::Numbers};
 
 /// Which columns of a row the event did not carry: bit *n* is column *n* of the part.
 pub type ColumnMask = u64;
@@ -30,7 +30,9 @@ pub enum RowKind {
     Upsert,
     /// The row is there and soft-deleted: an existing target row keeps its references (the
     /// legacy row has lost its own by now) and its `deleted_at` if it has one, and takes every
-    /// other column; a missing one is inserted with what there is.
+    /// other column; a missing one is inserted with what there is. With
+    /// [`crate::plan::SoftDelete::Archive`] all of this goes to the archive, and the row leaves
+    /// its table.
     SoftDelete,
     /// The row is gone. No fields.
     Delete,
@@ -41,6 +43,9 @@ pub enum RowKind {
 pub struct Row {
     /// What happens to it.
     pub kind: RowKind,
+    /// A [`RowKind::Delete`] of a row that is there, but that the entity's filter does not take
+    /// (any more). What removes nothing is ignored by [`crate::plan::FILTER_RULE`].
+    pub filtered: bool,
     /// Its key in the legacy database.
     pub key: CanonicalKey,
     /// The position of the change that made it.
@@ -57,6 +62,25 @@ pub struct Row {
     pub sequence: u32,
 }
 
+/// What goes to an object store. Its row's field is the address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Object {
+    /// The path below the store's root, by content: `sha256/ab/cdef…`.
+    pub address: String,
+    /// The content.
+    pub content: Vec<u8>,
+}
+
+impl fmt::Debug for Object {
+    /// Without the content, which is a row's value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("address", &self.address)
+            .field("bytes", &self.content.len())
+            .finish()
+    }
+}
+
 /// Rows of one part of one entity, in the order in which they were mapped.
 #[derive(Debug, Clone)]
 pub struct RowBatch {
@@ -70,13 +94,60 @@ pub struct RowBatch {
     pub slots: Vec<IdSlot>,
     /// The rows.
     pub rows: Vec<Row>,
+    /// The objects that the rows' fields refer to; one content may be there twice.
+    pub objects: Vec<Object>,
+    addresses_only: bool,
+    object_bytes: usize,
+}
+
+/// How much of a batch there was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) fields: usize,
+    pub(crate) slots: usize,
+    objects: usize,
 }
 
 impl RowBatch {
     /// An empty batch.
     #[must_use]
     pub fn new(entity: EntityId, part: u8) -> Self {
-        Self { entity, part, fields: Vec::new(), slots: Vec::new(), rows: Vec::new() }
+        Self {
+            entity,
+            part,
+            fields: Vec::new(),
+            slots: Vec::new(),
+            rows: Vec::new(),
+            objects: Vec::new(),
+            addresses_only: false,
+            object_bytes: 0,
+        }
+    }
+
+    /// Bytes of fields and objects.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.fields.len() + self.object_bytes
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let (fields, slots) = (self.fields.len(), self.slots.len());
+        Mark { fields, slots, objects: self.objects.len() }
+    }
+
+    /// Takes in an object, unless only addresses are wanted.
+    pub(crate) fn add_object(&mut self, address: String, content: Cow<'_, [u8]>) {
+        if !self.addresses_only {
+            self.object_bytes += content.len();
+            self.objects.push(Object { address, content: content.into_owned() });
+        }
+    }
+
+    fn truncate(&mut self, mark: Mark) {
+        self.fields.truncate(mark.fields);
+        self.slots.truncate(mark.slots);
+        let gone = self.objects.drain(mark.objects.min(self.objects.len())..);
+        self.object_bytes -= gone.map(|object| object.content.len()).sum::<usize>();
     }
 }
 
@@ -112,14 +183,24 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Batches {
     batches: Vec<RowBatch>,
+    /// The document numbers of all rows that were mapped or refused.
+    pub numbers: Numbers,
+    addresses_only: bool,
 }
 
 impl Batches {
+    /// Batches without the objects themselves, for whoever only compares.
+    #[must_use]
+    pub fn addresses_only() -> Self {
+        Self { addresses_only: true, ..Self::default() }
+    }
+
     /// The batch of a part, made when it is not there yet.
     pub fn part(&mut self, entity: EntityId, part: u8) -> &mut RowBatch {
         let found = self.batches.iter().position(|b| b.entity == entity && b.part == part);
         let index = found.unwrap_or_else(|| {
-            self.batches.push(RowBatch::new(entity, part));
+            let addresses_only = self.addresses_only;
+            self.batches.push(RowBatch { addresses_only, ..RowBatch::new(entity, part) });
             self.batches.len() - 1
         });
         self.batches.get_mut(index).expect("found or pushed just above")
@@ -127,10 +208,9 @@ impl Batches {
 
     /// Takes back what a row that could not be mapped had written, and the batch with it when
     /// it was made for that row.
-    pub(crate) fn take_back(&mut self, entity: EntityId, part: u8, fields: usize, slots: usize) {
+    pub(crate) fn take_back(&mut self, entity: EntityId, part: u8, mark: Mark) {
         let batch = self.part(entity, part);
-        batch.fields.truncate(fields);
-        batch.slots.truncate(slots);
+        batch.truncate(mark);
         if batch.rows.is_empty() {
             self.batches.retain(|batch| batch.entity != entity || batch.part != part);
         }
@@ -153,9 +233,15 @@ impl Batches {
         self.batches.iter().map(|batch| batch.rows.len()).sum()
     }
 
-    /// Bytes of fields in all batches.
+    /// Bytes of fields and objects in all batches.
     #[must_use]
     pub fn byte_count(&self) -> usize {
-        self.batches.iter().map(|batch| batch.fields.len()).sum()
+        self.batches.iter().map(RowBatch::byte_count).sum()
+    }
+
+    /// Bytes of objects in all batches.
+    #[must_use]
+    pub fn object_byte_count(&self) -> usize {
+        self.batches.iter().map(|batch| batch.object_bytes).sum()
     }
 }

@@ -14,6 +14,8 @@ use crate::{
     value::{Decimal, LegacyValue},
 };
 
+mod storage;
+
 use LegacyValue::{Bool, BrokenText, Bytes, Float, Guid, Int, Null, Unchanged};
 
 const OWNER: LegacyValue<'static> = Int(7);

@@ -5,6 +5,12 @@ use std::{borrow::Cow, fmt};
 use chrono::{DateTime, NaiveDate};
 use uuid::Uuid;
 
+use crate::catalog::SqlType;
+
+mod text;
+
+pub(crate) use text::{from_text, text_example, to_text};
+
 /// 100-nanosecond ticks in a second: SQL Server's finest resolution.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
 
@@ -57,6 +63,21 @@ pub enum LegacyValue<'a> {
         /// Minutes east of UTC, -840 to 840.
         offset_minutes: i16,
     },
+}
+
+impl LegacyValue<'static> {
+    /// Reads a value of a column as people write it: numbers as plain decimals, dates and times
+    /// as `2024-12-31T23:59:59.997`, binaries as `0x…`. `None` when the column can't hold it.
+    #[must_use]
+    pub fn from_text(text: &str, sql_type: &SqlType) -> Option<Self> {
+        from_text(text.into(), sql_type).map(LegacyValue::into_owned)
+    }
+
+    /// What a value of a type looks like, for hints.
+    #[must_use]
+    pub fn text_example(sql_type: &SqlType) -> &'static str {
+        text_example(sql_type)
+    }
 }
 
 impl LegacyValue<'_> {

@@ -103,6 +103,11 @@ impl Zone {
         Self { zone, spans, recurs }
     }
 
+    /// Its name, such as `Asia/Ulaanbaatar`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.zone.name()
+    }
+
     /// The UTC second of a wall time given in seconds since 1970-01-01 00:00 on the wall.
     pub(crate) fn instant(&self, wall: i64, gap: Gap, overlap: Overlap) -> Result<i64, NoInstant> {
         if self.recurs && wall >= LAST_YEAR.end {

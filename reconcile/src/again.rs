@@ -172,7 +172,7 @@ async fn read_some(
     }
     let doing = format!("reading rows of {} again", plan.table);
     let read = link.reader().await?.read_keys(plan, &keys).await.map_err(Error::legacy(doing))?;
-    let mut batches = Batches::default();
+    let mut batches = Batches::addresses_only();
     if let Some(batch) = rows.batch.take() {
         *batches.part(subject.entity, subject.part) = batch;
     }
@@ -267,7 +267,7 @@ impl<'a> Pair<'a> {
     fn legacy_row(&self, key: &CanonicalKey) -> Option<(&'a [u8], bool, bool)> {
         let batch = self.legacy.batch.as_ref()?;
         let row = batch.rows.get(*self.legacy.by_key.get(key)?)?;
-        if row.kind == RowKind::Delete {
+        if self.subject.is_gone(row.kind) {
             return None;
         }
         let fields = batch.fields.get(row.fields.clone())?;

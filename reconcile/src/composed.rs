@@ -1,7 +1,7 @@
 //! Entities of several parts: is the target's row what its parts make? Both sides of this
 //! comparison are in Postgres and written in one transaction, so one snapshot decides.
 
-use mapping::plan::{EntityId, EntityPlan};
+use mapping::plan::{EntityId, EntityPlan, SoftDelete};
 use target::{
     Target,
     compare::{ComposedRow, ScannedPart},
@@ -86,6 +86,7 @@ impl<'a> Checker<'a> {
             table: plan.parts.first().map_or(mapping::plan::TableId(0), |part| part.table),
             is_whole: true,
             deleted_at: plan.deleted_at,
+            archives: plan.soft_delete == SoftDelete::Archive,
             comparer: Comparer::new(&plan.columns, |column| is_reference(plan, column)),
             columns,
         };
@@ -95,7 +96,9 @@ impl<'a> Checker<'a> {
     fn add(&mut self, row: &ComposedRow<'_>) {
         self.composition.target_rows += u64::from(row.fields.is_some());
         let parts: Vec<ScannedPart<'_>> = row.parts.iter().flatten().copied().collect();
-        let is_gone = parts.iter().any(|part| !part.live) || parts.is_empty();
+        let is_away =
+            |part: &ScannedPart<'_>| !part.live || (self.whole.archives && part.soft_deleted);
+        let is_gone = parts.iter().any(is_away) || parts.is_empty();
         if !is_gone && parts.len() < row.parts.len() {
             self.composition.incomplete += 1;
         }

@@ -10,7 +10,7 @@ use crate::{
     findings::Findings,
     legacy_scan::Scan,
     link::Passed,
-    subject::{entity, not_compared},
+    subject::{entity, not_compared, tables_left_out},
 };
 
 /// What a run knows beside its rows.
@@ -69,6 +69,7 @@ pub(crate) async fn conclude(
         mapping_version: scan.plan.version.clone(),
         domains: domains(scan, &entities),
         entities,
+        left_out: tables_left_out(&scan.plan),
     })
 }
 

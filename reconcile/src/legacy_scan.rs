@@ -12,7 +12,8 @@ use std::{
 use legacy::session::{KeyRange, LegacyRow, Session};
 use mapping::{
     plan::{
-        Context, EntityId, ObjectTypes, Outcome, Plan, SourceChange, SourceOp, TableId, TablePlan,
+        Context, EntityId, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange, SourceOp,
+        TableId, TablePlan,
     },
     position::Position,
     row::{Batches, RowBatch, RowKind},
@@ -194,7 +195,7 @@ async fn map_rows(
     progress: Progress,
 ) -> Result<(), Error> {
     let Some(plan) = table(&scan.plan, id) else { return Ok(()) };
-    let mut batches = Batches::default();
+    let mut batches = Batches::addresses_only();
     loop {
         let received = rows.lock().await.recv().await;
         if let Some(rows) = &received {
@@ -204,7 +205,7 @@ async fn map_rows(
         }
         let is_full = batches.row_count() >= LOOK_UP_ROWS || batches.byte_count() >= LOOK_UP_BYTES;
         if is_full || received.is_none() {
-            fold(&scan, std::mem::take(&mut batches)).await?;
+            fold(&scan, std::mem::replace(&mut batches, Batches::addresses_only())).await?;
         }
         if received.is_none() {
             return Ok(());
@@ -250,10 +251,11 @@ fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
     let mut scratch = Vec::new();
     let mut hashed = Vec::with_capacity(batch.rows.len());
     let mut unknown = Vec::new();
-    let mut gone = 0;
+    let (mut gone, mut filtered) = (0, 0);
     for row in &batch.rows {
-        if row.kind == RowKind::Delete {
-            gone += 1;
+        if subject.is_gone(row.kind) {
+            // The target must have neither; what it has all the same is extra.
+            *(if row.filtered { &mut filtered } else { &mut gone }) += 1;
             continue;
         }
         let ids = found.get(row.slots.clone()).unwrap_or_default();
@@ -274,6 +276,9 @@ fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
     let mut tally = scan.tally(index);
     tally.read += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
     tally.gone += gone;
+    if filtered > 0 {
+        *tally.ignored.entry(FILTER_RULE.to_owned()).or_default() += filtered;
+    }
     for (id, hash) in hashed {
         tally.digest.add_legacy(&id, hash);
     }

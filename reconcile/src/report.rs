@@ -165,10 +165,10 @@ pub struct Difference {
     pub hint: String,
 }
 
-/// A column that is not compared.
+/// A column, or something else of the legacy database, that is not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// The column.
+    /// The column, the rows or the table.
     pub column: String,
     /// Why.
     pub reason: String,
@@ -207,7 +207,7 @@ pub struct EntityReport {
     pub columns: BTreeMap<String, u64>,
     /// Examples, whole.
     pub differences: Vec<Difference>,
-    /// Columns that are not compared, with the reason.
+    /// Columns and rows that are not compared, with the reason.
     pub not_compared: Vec<LeftOut>,
     /// Things that the reader should know, such as an account that is not balanced.
     pub notes: Vec<String>,
@@ -263,6 +263,9 @@ pub struct Report {
     pub domains: Vec<DomainReport>,
     /// By entity, in the mapping's order.
     pub entities: Vec<EntityReport>,
+    /// Legacy tables that do not move, with the reason.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Report {

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::{
     key::CanonicalKey,
-    plan::{Compare, EntityId, EntityPlan, Plan, TableId, TablePlan, TargetColumn},
+    plan::{
+        Compare, EntityId, EntityPlan, Plan, SoftDelete, TableId, TablePlan, TableRole,
+        TargetColumn,
+    },
+    row::RowKind,
 };
 
 use crate::{Error, Selection, digest::Digest, report::LeftOut, rowhash::Comparer};
@@ -22,7 +26,21 @@ pub(crate) struct Subject {
     pub(crate) columns: Vec<usize>,
     /// Where `deleted_at` is among `columns`.
     pub(crate) deleted_at: Option<usize>,
+    /// Whether a soft-deleted row leaves its table: then the other side must not have it. What is
+    /// kept of a part stays where it is.
+    pub(crate) archives: bool,
     pub(crate) comparer: Comparer,
+}
+
+impl Subject {
+    /// Whether the target must not have a legacy row.
+    pub(crate) fn is_gone(&self, kind: RowKind) -> bool {
+        match kind {
+            RowKind::Delete => true,
+            RowKind::SoftDelete => self.archives && self.is_whole,
+            RowKind::Upsert => false,
+        }
+    }
 }
 
 /// What the scan found out about a subject.
@@ -149,7 +167,8 @@ fn subject(entity: &EntityPlan, part: u8, table: TableId, columns: &[usize]) -> 
     let deleted_at = entity
         .deleted_at
         .and_then(|deleted_at| columns.iter().position(|column| *column == deleted_at));
-    Subject { entity: entity.id, part, table, is_whole, columns, deleted_at, comparer }
+    let archives = entity.soft_delete == SoftDelete::Archive;
+    Subject { entity: entity.id, part, table, is_whole, columns, deleted_at, archives, comparer }
 }
 
 /// Whether a column holds another entity's id.
@@ -168,7 +187,12 @@ pub(crate) fn not_compared(plan: &Plan, entity: &EntityPlan) -> Vec<LeftOut> {
         };
         all.push(LeftOut { column: column.name.clone(), reason });
     }
-    if entity.deleted_at.is_some() {
+    let keeps_deleted = match entity.soft_delete {
+        SoftDelete::DeletedAt => true,
+        SoftDelete::Archive => entity.parts.len() > 1,
+        SoftDelete::None | SoftDelete::Delete => false,
+    };
+    if keeps_deleted {
         let reason = "in soft-deleted rows: the legacy row has lost its references".to_owned();
         all.extend(
             entity.references.iter().map(|reference| LeftOut {
@@ -177,14 +201,36 @@ pub(crate) fn not_compared(plan: &Plan, entity: &EntityPlan) -> Vec<LeftOut> {
             }),
         );
     }
+    if entity.soft_delete == SoftDelete::Archive {
+        all.push(LeftOut {
+            column: "(soft-deleted rows)".to_owned(),
+            reason: "only that their table has them no more, not what ficus.archive keeps of them"
+                .to_owned(),
+        });
+    }
     for part in &entity.parts {
         let Some(table) = table(plan, part.table) else { continue };
         for left_out in table.left_out().iter().filter(|one| one.entity == entity.name) {
             let column = format!("{}.{}", table.table, left_out.column);
             all.push(LeftOut { column, reason: left_out.reason.clone() });
         }
+        for filter in table.row_filters().iter().filter(|one| one.entity == entity.name) {
+            let column = format!("other rows of {}", table.table);
+            all.push(LeftOut { column, reason: format!("it takes those where {filter}") });
+        }
     }
     all
+}
+
+/// The legacy tables that do not move, and why.
+pub(crate) fn tables_left_out(plan: &Plan) -> Vec<LeftOut> {
+    let reason = |table: &TablePlan| match &table.role {
+        TableRole::Ignored { reason } => {
+            Some(LeftOut { column: table.table.to_string(), reason: reason.clone() })
+        }
+        TableRole::Entities(_) | TableRole::ObjectTypes => None,
+    };
+    plan.tables.iter().filter_map(reason).collect()
 }
 
 /// A table of the plan.

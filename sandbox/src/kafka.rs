@@ -13,9 +13,11 @@
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 
 use rdkafka::{
+    ClientConfig,
+    bindings::{rd_kafka_handle_mock_cluster, rd_kafka_mock_group_initial_rebalance_delay_ms},
     error::KafkaError,
     mocking::MockCluster,
-    producer::DefaultProducerContext,
+    producer::{BaseProducer, DefaultProducerContext, Producer as _},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
@@ -66,8 +68,8 @@ impl Error {
     }
 }
 
-type Cluster = MockCluster<'static, DefaultProducerContext>;
-type Call = Box<dyn FnOnce(&Cluster) + Send>;
+type Cluster<'c> = MockCluster<'c, DefaultProducerContext>;
+type Call = Box<dyn FnOnce(&Cluster<'_>) + Send>;
 
 /// A running cluster of one broker, on a thread of its own (it may not move between threads).
 #[derive(Debug)]
@@ -112,7 +114,7 @@ impl Kafka {
     /// A name that can't be.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), Error> {
         let name = topic.to_owned();
-        let create = move |cluster: &Cluster| match cluster.create_topic(&name, partitions, 1) {
+        let create = move |cluster: &Cluster<'_>| match cluster.create_topic(&name, partitions, 1) {
             Err(KafkaError::MockCluster(rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)) => {
                 Ok(())
             }
@@ -134,7 +136,7 @@ impl Kafka {
     /// # Errors
     /// [`Error::Fault`].
     pub fn set_down(&self, down: bool) -> Result<(), Error> {
-        let set = move |cluster: &Cluster| {
+        let set = move |cluster: &Cluster<'_>| {
             if down { cluster.broker_down(-1) } else { cluster.broker_up(-1) }
         };
         self.call(set)?.map_err(Error::Fault)
@@ -163,7 +165,7 @@ impl Kafka {
 
     fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Cluster) -> T + Send + 'static,
+        work: impl FnOnce(&Cluster<'_>) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (sender, answer) = mpsc::channel();
         let call: Call = Box::new(move |cluster| {
@@ -180,13 +182,14 @@ fn keep(
     calls: &mpsc::Receiver<Call>,
     stopped: &mpsc::Receiver<()>,
 ) {
-    let cluster = match MockCluster::new(1) {
-        Ok(cluster) => cluster,
+    let host = match host() {
+        Ok(host) => host,
         Err(cause) => {
             drop(started.send(Err(cause))); // nobody waits: nothing to tell
             return;
         }
     };
+    let Some(cluster) = host.client().mock_cluster() else { return };
     if started.send(Ok(cluster.bootstrap_servers())).is_err() {
         return;
     }
@@ -197,7 +200,25 @@ fn keep(
     if stopped.try_recv().is_err() {
         std::thread::sleep(GRACE);
     }
-    drop(cluster);
+}
+
+/// The client that the cluster lives in; it goes with it.
+///
+/// A broker waits for further members when the first one joins a group, three seconds here; our
+/// groups are small, and everybody would wait for nobody.
+#[expect(unsafe_code, reason = "the cluster's own settings have no safe form")]
+fn host() -> Result<BaseProducer, KafkaError> {
+    let host: BaseProducer = ClientConfig::new().set("test.mock.num.brokers", "1").create()?;
+    let client = host.client().native_ptr();
+    // SAFETY: the client lives, and it has a cluster because of its setting (else the pointer is
+    // null and nothing is called); the call only stores the number in it.
+    unsafe {
+        let cluster = rd_kafka_handle_mock_cluster(client);
+        if !cluster.is_null() {
+            rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+        }
+    }
+    Ok(host)
 }
 
 #[cfg(test)]

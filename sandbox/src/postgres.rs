@@ -21,7 +21,7 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-pub use self::{binaries::Binaries, error::Error};
+pub use self::{binaries::Binaries, error::Error, server::Shutdown};
 
 /// The superuser's name.
 pub const SUPERUSER: &str = "postgres";
@@ -41,6 +41,8 @@ pub struct Options {
     pub data_parent: Option<PathBuf>,
     /// Which programs may be used.
     pub binaries: Binaries,
+    /// Further settings of the server, as `name=value`.
+    pub settings: Vec<String>,
 }
 
 /// A running server. Dropping it stops it and removes its data.
@@ -70,6 +72,7 @@ impl Postgres {
             account,
             folder,
             durable,
+            settings: options.settings.clone(),
             abandoned: Arc::clone(&abandoned.0),
         };
         let (ended_sender, ended) = mpsc::channel();
@@ -78,7 +81,7 @@ impl Postgres {
                 .await
                 .map_err(|_| Error::KeeperGone)??;
         let postgres = Self { server: Some(server), sockets, source: found.source };
-        postgres.wait_until_ready(&ended).await?;
+        postgres.wait_until_ready(ended).await?;
         tracing::debug!(source = postgres.source, "Postgres is ready");
         Ok(postgres)
     }
@@ -117,6 +120,19 @@ impl Postgres {
         connection.close().await.map_err(failed)
     }
 
+    /// Stops the server, keeps it away for a while, starts it again over its data, and waits until
+    /// it answers. Whoever is connected meets what a real restart brings. Needs a runtime of
+    /// several threads.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn restart(&self, how: Shutdown, away: Duration) -> Result<(), Error> {
+        let server = self.server.as_ref().ok_or(Error::KeeperGone)?;
+        tokio::task::block_in_place(|| server.restart(how, away))?;
+        let (_alive, ended) = mpsc::channel();
+        self.wait_until_ready(ended).await
+    }
+
     /// What runs: `embedded 16.15 (cached)`, `embedded 16.15 (downloaded)` or `system 15.18`.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -142,7 +158,7 @@ impl Postgres {
             .await
     }
 
-    async fn wait_until_ready(&self, ended: &mpsc::Receiver<String>) -> Result<(), Error> {
+    async fn wait_until_ready(&self, ended: mpsc::Receiver<String>) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             let refusal = match self.superuser_connection().await {

@@ -89,6 +89,7 @@ const MIGRATIONS: &[Migration] = embedded![
     1005 "access",
     1006 "row_security",
     1007 "hand_over",
+    1008 "document_numbers",
 ];
 
 #[cfg(test)]

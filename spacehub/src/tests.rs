@@ -1,6 +1,7 @@
 //! The mapping against the schema, and the demo's rows against the model.
 
 mod decode;
+mod editor;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The one way in: a batch is one transaction.
 //!
-//! In the order of the code: ids (their own short transaction) → `begin` with locks → the state
+//! In the order of the code: ids (their own short transaction) → objects → `begin` with locks → the state
 //! of the domains → the rows of each entity (fold, stage, write) → quarantine → dictionaries and
 //! fences → counts → checkpoint → `commit`. A process may die at any point between: before the
 //! commit nothing has happened, after it everything has, and the checkpoint says which.
@@ -12,8 +12,7 @@ use std::{
 };
 
 use mapping::{
-    key::CanonicalKey,
-    plan::{EntityId, EntityPlan, TableId, TableRole},
+    plan::{EntityId, EntityPlan, FILTER_RULE, TableId},
     position::Position,
     row::RowKind,
 };
@@ -25,15 +24,15 @@ use crate::{
     checkpoint::{self, Commit},
     error::Disposition,
     fold::{Barriers, Change, fold},
-    gate::{self, Demand},
-    hook,
+    gate, hook,
     keys::Resolved,
     lane::Session,
     park, parts,
     poison::{self, Record, Way},
     prepare::Prepared,
-    settle,
+    sequence, settle,
     tally::{Account, Outcome, Tally},
+    work::Work,
     writer::Writer,
 };
 
@@ -44,20 +43,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The rule under which the rows of a domain that is cut over are ignored.
 pub(crate) const CUT_OVER_RULE: &str = "domain-cut-over";
-
-/// A batch on its way, kept whole for the next attempt.
-pub(crate) struct Work {
-    batch: Batch,
-    /// Told by the checkpoint's rows once the batch is committed.
-    tag: Uuid,
-    pub(crate) parts: Vec<mapping::row::RowBatch>,
-    demands: BTreeMap<EntityId, Demand>,
-    /// Rows that are not the first of their source row.
-    seconds: HashSet<(usize, usize)>,
-    /// Keys of quarantined rows, and which entry has which.
-    pub(crate) keyed: Vec<(EntityId, CanonicalKey)>,
-    keyed_by_entry: Vec<Option<usize>>,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -111,84 +96,6 @@ impl Target {
         }
     }
 
-    pub(crate) fn prepare(&self, mut batch: Batch) -> Result<Work, Error> {
-        let parts = std::mem::take(&mut batch.rows).into_inner();
-        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
-        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
-            let demand = demands.entry(part.entity).or_default();
-            demand.composed = self.entity(part.entity)?.parts.len() > 1;
-            demand.acts_on_absence |=
-                part.rows.iter().any(|row| row.kind == RowKind::Delete || row.unchanged != 0);
-        }
-        let mut keyed = Vec::new();
-        let mut keyed_by_entry = Vec::with_capacity(batch.quarantine.len());
-        for entry in &batch.quarantine {
-            let Some(entity) = entry.entity else {
-                // It may be of any entity that its table feeds: none of them may move meanwhile.
-                for (entity, _) in self.entities_fed(entry.table) {
-                    let demand = demands.entry(entity).or_default();
-                    demand.composed = self.entity(entity)?.parts.len() > 1;
-                    demand.acts_on_absence = true;
-                }
-                keyed_by_entry.push(None);
-                continue;
-            };
-            let demand = demands.entry(entity).or_default();
-            demand.composed = self.entity(entity)?.parts.len() > 1;
-            demand.acts_on_absence = true;
-            keyed_by_entry.push(entry.key.as_ref().map(|key| {
-                keyed.push((entity, key.clone()));
-                keyed.len() - 1
-            }));
-        }
-        let seconds = self.second_rows(&parts);
-        let tag = Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext));
-        Ok(Work { batch, tag, parts, demands, seconds, keyed, keyed_by_entry })
-    }
-
-    /// A source row that became rows of several entities (a delete without a known type) is
-    /// counted once; by its upsert where it has one.
-    fn second_rows(&self, parts: &[mapping::row::RowBatch]) -> HashSet<(usize, usize)> {
-        let mut seconds = HashSet::new();
-        let mut firsts: BTreeMap<TableId, HashSet<u32>> = BTreeMap::new();
-        let shared = |table: TableId| {
-            let plan = self.plan().tables.get(usize::from(table.0));
-            plan.is_some_and(
-                |plan| matches!(&plan.role, TableRole::Entities(entities) if entities.len() > 1),
-            )
-        };
-        for deletes in [false, true] {
-            for (index, part) in parts.iter().enumerate() {
-                let Some(table) = self.table_of(part.entity, part.part).filter(|t| shared(*t))
-                else {
-                    continue;
-                };
-                let seen = firsts.entry(table).or_default();
-                for (row_index, row) in part.rows.iter().enumerate() {
-                    let is_delete = row.kind == RowKind::Delete;
-                    if is_delete == deletes && !seen.insert(row.sequence) {
-                        seconds.insert((index, row_index));
-                    }
-                }
-            }
-        }
-        seconds
-    }
-
-    /// The entities that a table's rows may belong to, each with the table's part of it.
-    fn entities_fed(&self, table: Option<TableId>) -> Vec<(EntityId, u8)> {
-        let plan = table.and_then(|table| self.plan().tables.get(usize::from(table.0)));
-        match plan.map(|plan| &plan.role) {
-            Some(TableRole::Entities(entities)) => entities.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    pub(crate) fn table_of(&self, entity: EntityId, part: u8) -> Option<TableId> {
-        let entity = self.plan().entities.get(usize::from(entity.0))?;
-        entity.parts.get(usize::from(part)).map(|part| part.table)
-    }
-
     async fn attempt(
         &self,
         work: &mut Work,
@@ -200,6 +107,9 @@ impl Target {
             Some(ahead) => ahead,
             None => self.resolve(work).await?,
         };
+        // Before the transaction that refers to them, and outside of it: no lock waits for a store.
+        self.put_objects(&mut work.objects).await?;
+        hook::point("apply.after_objects");
         for entity in work.demands.keys() {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }
@@ -214,6 +124,7 @@ impl Target {
         let applied = applied?;
         self.writers.put_back(writer);
         self.keys.committed(resolved);
+        self.numbers.committed(&work.numbers);
         Ok(applied)
     }
 
@@ -234,6 +145,7 @@ impl Target {
             used: HashSet::new(),
             gates,
             tally: Tally::default(),
+            parked: Vec::new(),
         };
         let origin = origin(&batch.checkpoint);
         let mut refused = Vec::new();
@@ -249,9 +161,14 @@ impl Target {
             refused.extend(rows.write(changes).await?);
         }
         put_aside(&mut session, work, resolved, refused, origin).await?;
+        for (table, rows) in &work.outside {
+            let account = session.tally.main(*table, &self.table_name(*table)?, origin);
+            session.tally.ignore(account, FILTER_RULE, *rows);
+        }
         settle::settle_left_out(&mut session, &batch.left_out).await?;
         checkpoint::store_object_types(session.connection, &batch.object_types).await?;
         checkpoint::store_fences(session.connection, batch).await?;
+        sequence::store(&mut session, &work.parts, &work.numbers).await?;
         self.close_counts(&mut session.tally, &batch.read, origin)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");
@@ -313,6 +230,7 @@ fn changes<'w>(
                 key: Some(row.key.clone()),
                 part: part.part,
                 kind: row.kind,
+                filtered: row.filtered,
                 position: row.position,
                 unchanged: row.unchanged,
                 fields: fields.into(),
@@ -338,11 +256,11 @@ struct Rows<'a, 's> {
 impl Rows<'_, '_> {
     /// Writes them; comes back with those that Postgres refused.
     async fn write(&mut self, mut changes: Vec<Change<'_>>) -> Result<Vec<Record>, Error> {
-        let gate = self.session.gate(self.entity);
-        if gate.has_parked {
+        let mut brought = Vec::new();
+        if self.session.gate(self.entity).has_parked {
+            let complete = changes.iter();
             // A soft delete brings the row that a change may wait for, but settles nothing.
-            let complete: Vec<_> = changes
-                .iter()
+            let complete: Vec<_> = complete
                 .filter(|change| change.is_complete() || change.kind == RowKind::SoftDelete)
                 .map(|change| match change.kind {
                     RowKind::SoftDelete => (change.id, Position::ZERO),
@@ -352,7 +270,20 @@ impl Rows<'_, '_> {
             if !complete.is_empty() {
                 changes.extend(park::release(self.session, self.entity, &complete).await?);
             }
+            brought.extend(complete.into_iter().filter(|(_, at)| *at == Position::ZERO));
         }
+        let mut refused = self.write_changes(changes).await?;
+        if !brought.is_empty() {
+            // Older ones found no row a moment ago, because the soft delete came after them.
+            let late = park::release(self.session, self.entity, &brought).await?;
+            if !late.is_empty() {
+                refused.extend(self.write_changes(late).await?);
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn write_changes(&mut self, mut changes: Vec<Change<'_>>) -> Result<Vec<Record>, Error> {
         let barriers = self.barriers(&changes).await?;
         let plan = self.session.target.entity(self.entity)?;
         if self.mode == Mode::Careful {
@@ -416,6 +347,7 @@ impl Rows<'_, '_> {
             self.session.count(&round, &outcomes);
             refused.extend(more);
         }
+        park::forget_settled(self.session, entity).await?;
         Ok(refused)
     }
 

@@ -11,8 +11,9 @@ use mapping::plan::{EntityPlan, TableId};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::{
-    Error, Target, hook,
+    Error, SetSequence, Target, hook,
     seal::{self, ForeignKey},
+    sequence,
     unique::{self, UniqueIndex},
 };
 
@@ -107,6 +108,8 @@ pub struct CutOver {
     pub foreign_keys: Vec<ForeignKey>,
     /// The unique indexes likewise.
     pub unique_indexes: Vec<UniqueIndex>,
+    /// The sequences that go on above the legacy numbers.
+    pub sequences: Vec<SetSequence>,
 }
 
 impl Target {
@@ -265,10 +268,11 @@ impl Target {
         hook::point("cutover.verify");
         seal::seal(&mut transaction, domain, &foreign_keys, decision.actor).await?;
         unique::seal(&mut transaction, &unique_indexes).await?;
+        let sequences = sequence::cutover::set(self, &mut transaction, domain).await?;
         set(&mut transaction, domain, now, State::CutOver).await?;
         hook::point("cutover.switch");
         commit(transaction).await?;
-        Ok(CutOver { gates, foreign_keys, unique_indexes })
+        Ok(CutOver { gates, foreign_keys, unique_indexes, sequences })
     }
 
     /// Hands a domain back: its constraints go, and rows that the API made can be written by the

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+mod store;
+
+pub use store::StoreCause;
+
 /// A failure on the Postgres side.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +23,15 @@ pub enum Error {
         /// The cause.
         #[source]
         source: Cause,
+    },
+    /// The object store does not take or give an object.
+    #[error("{doing}")]
+    Objects {
+        /// What was being done, with the object's address.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: StoreCause,
     },
     /// The settings can't be used.
     #[error("the setting {setting} is not usable: {why}")]
@@ -139,6 +152,7 @@ impl Error {
         match self {
             Self::Fenced { .. } => Disposition::Reclaim,
             Self::Postgres { source, .. } | Self::Migrate { source } => source.disposition(),
+            Self::Objects { source, .. } => source.disposition(),
             Self::Settings { .. }
             | Self::Schema { .. }
             | Self::Flood { .. }
@@ -158,6 +172,7 @@ impl Error {
                 "nothing to do: the other process goes on from what is committed"
             }
             Self::Postgres { source, .. } => source.hint(),
+            Self::Objects { source, .. } => source.hint(),
             Self::Migrate { source } => match source.sqlstate.as_deref() {
                 Some("42501") => {
                     "run `ficus migrate` with a login that may create roles, or have an \
@@ -187,6 +202,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn objects(doing: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
+        move |source| Self::Objects { doing: doing.into(), source: source.into() }
+    }
+
     pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Postgres { doing: doing.into(), source: source.into() }
     }
@@ -197,6 +216,7 @@ impl Error {
         match self {
             Self::Postgres { source, .. } | Self::Migrate { source } => source.sqlstate.as_deref(),
             Self::Fenced { .. }
+            | Self::Objects { .. }
             | Self::Settings { .. }
             | Self::Schema { .. }
             | Self::Flood { .. }
@@ -236,6 +256,8 @@ impl Cause {
             "25006" => Disposition::Retry,
             "53100" | "53200" | "53400" | "58030" => Disposition::RetrySlowly,
             "26000" | "0A000" => Disposition::Retry,
+            // A row, an index entry or an archived value that Postgres has no room for.
+            "54000" => Disposition::Quarantine,
             _ => match code.get(..2).unwrap_or_default() {
                 "08" | "40" | "53" | "57" => Disposition::Retry,
                 "58" | "28" => Disposition::RetrySlowly,
@@ -269,7 +291,7 @@ impl Cause {
             Some(code) => match code.get(..2).unwrap_or_default() {
                 "08" | "57" => "check that the Postgres server is up; the engine tries again",
                 "40" => "nothing to do: the engine tries again",
-                "22" | "23" => "see `ficus quarantine list`",
+                "22" | "23" | "54" => "see `ficus quarantine list`",
                 _ => "see the Postgres server's log",
             },
             None => match self.kind {

@@ -6,12 +6,15 @@
 //! - a delete, or an image that knows all columns, replaces everything before it;
 //! - an image without its LOBs is laid over the image before it, unless a change between the two
 //!   is in quarantine: then it waits behind that (law 4);
-//! - a soft delete leaves the references of the image before it, and its mark if it has one.
+//! - a soft delete leaves the references of the image before it, and its mark if it has one;
+//! - a soft delete that goes to the archive is history: it is joined with nothing, and nothing
+//!   replaces it.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use mapping::{
     key::CanonicalKey,
+    plan::FILTER_RULE,
     position::Position,
     row::{ColumnMask, RowKind},
 };
@@ -27,6 +30,8 @@ pub(crate) struct Change<'a> {
     pub(crate) key: Option<CanonicalKey>,
     pub(crate) part: u8,
     pub(crate) kind: RowKind,
+    /// A delete of a row that is there, but outside the entity's filter.
+    pub(crate) filtered: bool,
     pub(crate) position: Position,
     pub(crate) unchanged: ColumnMask,
     pub(crate) fields: Cow<'a, [u8]>,
@@ -57,8 +62,10 @@ impl Change<'_> {
     }
 
     pub(crate) fn count(&self, tally: &mut Tally, outcome: Outcome) {
-        if self.counted {
-            tally.add(self.account, outcome, 1);
+        match outcome {
+            _ if !self.counted => {}
+            Outcome::Ignored => tally.ignore(self.account, FILTER_RULE, 1),
+            outcome => tally.add(self.account, outcome, 1),
         }
     }
 }
@@ -71,6 +78,14 @@ pub(crate) struct Special {
     /// Columns that a soft delete brings, where it knows them: all but the id, `deleted_at` and
     /// the references, which the legacy row has lost by then (trap 3).
     pub(crate) brought: ColumnMask,
+    /// Whether a soft-deleted row leaves its table for the archive.
+    pub(crate) archives: bool,
+}
+
+impl Special {
+    fn is_archived(self, change: &Change<'_>) -> bool {
+        self.archives && change.kind == RowKind::SoftDelete
+    }
 }
 
 /// Positions of quarantined changes, by row. What is partial and newer must wait behind them.
@@ -114,7 +129,8 @@ pub(crate) fn fold<'a>(
         let waits = change.kind == RowKind::Upsert && change.is_partial();
         change.behind = waits && barriers.between(change.id, known, change.position);
         if merge && change.replaces() {
-            for earlier in row.drain(..) {
+            let archived = row.iter().rposition(|earlier| special.is_archived(earlier));
+            for earlier in row.drain(archived.map_or(0, |last| last + 1)..) {
                 earlier.count(tally, Outcome::Folded);
             }
         }
@@ -134,6 +150,7 @@ pub(crate) fn fold<'a>(
         }
     }
     flush(&mut row, &mut rounds);
+    crate::hook::point("reduce.out");
     rounds
 }
 
@@ -152,6 +169,9 @@ fn flush<'a>(row: &mut Vec<Change<'a>>, rounds: &mut Vec<Vec<Change<'a>>>) {
 /// has. `b` is neither a delete nor a full image.
 fn join<'a>(a: &Change<'a>, b: &Change<'a>, special: Special) -> Option<Change<'a>> {
     use RowKind::{Delete, SoftDelete, Upsert};
+    if special.is_archived(b) {
+        return None;
+    }
     match (a.kind, b.kind) {
         (Upsert, Upsert) => Some(lay_over(a, b)),
         // Without a row, a full soft delete is inserted and a partial image is not, so a mixture
@@ -159,7 +179,11 @@ fn join<'a>(a: &Change<'a>, b: &Change<'a>, special: Special) -> Option<Change<'
         (Upsert | SoftDelete, SoftDelete) if a.unchanged == 0 || b.unchanged != 0 => {
             Some(mark_deleted(a, b, special))
         }
-        (Delete, _) | (SoftDelete, Upsert) | (Upsert | SoftDelete, SoftDelete) => None,
+        // Together they may know every column: the references from one, the LOBs from the other.
+        (Upsert, SoftDelete) => {
+            Some(mark_deleted(a, b, special)).filter(|joined| joined.unchanged == 0)
+        }
+        (Delete, _) | (SoftDelete, Upsert | SoftDelete) => None,
         (_, Delete) => None,
     }
 }

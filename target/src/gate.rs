@@ -15,10 +15,17 @@
 
 use std::collections::BTreeMap;
 
-use mapping::plan::EntityId;
+use mapping::{
+    plan::{EntityId, SoftDelete},
+    row::{RowBatch, RowKind},
+};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::{Error, Target, batch::Checkpoint, writer::LOCK_SPACE};
+use crate::{
+    Error, Target,
+    batch::{Checkpoint, QuarantineEntry},
+    writer::LOCK_SPACE,
+};
 
 const LANES: i32 = 16;
 
@@ -30,15 +37,55 @@ pub(crate) struct Gate {
     pub(crate) has_tombstones: bool,
     pub(crate) has_parked: bool,
     pub(crate) has_quarantine: bool,
+    /// Rows of the entity are in the archive.
+    pub(crate) has_archived: bool,
+    /// Rows of the entity have document numbers that could not be read.
+    pub(crate) has_unread: bool,
 }
 
 /// How a batch meets an entity.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Demand {
-    /// It has deletes, partial images or quarantined rows.
+    /// It has deletes, partial images, quarantined rows, or rows for the archive.
     pub(crate) acts_on_absence: bool,
     /// The entity has several parts.
     pub(crate) composed: bool,
+}
+
+impl Target {
+    /// How the batch meets each entity that it touches.
+    pub(crate) fn demands(
+        &self,
+        parts: &[RowBatch],
+        quarantine: &[QuarantineEntry],
+    ) -> Result<BTreeMap<EntityId, Demand>, Error> {
+        let mut demands: BTreeMap<EntityId, Demand> = BTreeMap::new();
+        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
+            let demand = demands.entry(part.entity).or_default();
+            let plan = self.entity(part.entity)?;
+            demand.composed = plan.parts.len() > 1;
+            let archives = plan.soft_delete == SoftDelete::Archive;
+            demand.acts_on_absence |= part.rows.iter().any(|row| {
+                row.kind == RowKind::Delete
+                    || row.unchanged != 0
+                    || (archives && row.kind == RowKind::SoftDelete)
+            });
+        }
+        for entry in quarantine {
+            let fed = self.entities_fed(entry.table);
+            // Without an entity it may be of any that its table feeds: none may move meanwhile.
+            let entities = match entry.entity {
+                Some(entity) => vec![entity],
+                None => fed.into_iter().map(|(entity, _)| entity).collect(),
+            };
+            for entity in entities {
+                let demand = demands.entry(entity).or_default();
+                demand.composed = self.entity(entity)?.parts.len() > 1;
+                demand.acts_on_absence = true;
+            }
+        }
+        Ok(demands)
+    }
 }
 
 /// Begins the transaction with the locks, in one round trip.
@@ -117,7 +164,10 @@ pub(crate) async fn look(
                 exists (select from ficus.parked x where x.entity = w.entity) as parked,
                 exists (select from ficus.quarantine x
                         where (x.entity = w.entity or x.entity is null)
-                          and x.state = 'open') as quarantine
+                          and x.state = 'open') as quarantine,
+                exists (select from ficus.archive x
+                        where x.entity = w.entity and x.state = 'archived') as archived,
+                exists (select from ficus.sequence_unread x where x.entity = w.entity) as unread
          from unnest($1::int2[], $2::text[]) with ordinality as w (entity, domain, n)
          left join held h on h.name = w.domain order by w.n",
     )
@@ -131,6 +181,8 @@ pub(crate) async fn look(
         has_tombstones: row.get("tombstones"),
         has_parked: row.get("parked"),
         has_quarantine: row.get("quarantine"),
+        has_archived: row.get("archived"),
+        has_unread: row.get("unread"),
     });
     Ok(demands.keys().copied().zip(gates).collect())
 }

@@ -364,13 +364,22 @@ impl Target {
         &self,
         wanted: &[(EntityId, CanonicalKey)],
     ) -> Result<Vec<Option<Uuid>>, Error> {
-        let mut all = Vec::with_capacity(wanted.len());
         let mut connection = self.connection().await?;
+        self.look_up_by(&mut connection, wanted).await
+    }
+
+    /// [`Target::look_up`] by a connection that the caller has already.
+    pub(crate) async fn look_up_by(
+        &self,
+        connection: &mut PgConnection,
+        wanted: &[(EntityId, CanonicalKey)],
+    ) -> Result<Vec<Option<Uuid>>, Error> {
+        let mut all = Vec::with_capacity(wanted.len());
         for chunk in wanted.chunks(CHUNK) {
             let (entities, keys) = self.columns(chunk.iter())?;
             let start = all.len();
             all.resize(start + chunk.len(), None);
-            for (n, id) in known(&mut connection, &entities, &keys).await? {
+            for (n, id) in known(connection, &entities, &keys).await? {
                 if let Some(slot) = all.get_mut(start + n) {
                     *slot = Some(id);
                 }

@@ -1,6 +1,6 @@
 //! Rows of single-part entities into their table: stage, then one statement for each kind.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mapping::{plan::EntityId, row::RowKind};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -11,7 +11,8 @@ use crate::{
     copy::{StagedRow, copy_in},
     fold::Change,
     gate::Gate,
-    hook, park,
+    hook,
+    park::{self, Parked},
     statement::Staged,
     tally::{Outcome, Tally},
 };
@@ -24,6 +25,8 @@ pub(crate) struct Session<'s> {
     pub(crate) used: HashSet<String>,
     pub(crate) gates: BTreeMap<EntityId, Gate>,
     pub(crate) tally: Tally,
+    /// Changes that this transaction has parked.
+    pub(crate) parked: Vec<Parked>,
 }
 
 /// What became of each change of a round, in its order.
@@ -49,6 +52,7 @@ impl Session<'_> {
             hook::point("apply.after_stage");
             self.write_full(entity, changes, &mut outcomes).await?;
             waiting = self.write_partial(entity, changes, &mut outcomes).await?;
+            self.end_restored(entity).await?;
             hook::point("apply.after_upsert");
         }
         waiting.extend(self.behind(entity, changes).await?);
@@ -85,17 +89,24 @@ impl Session<'_> {
             picked.map(|change| change.position.as_bytes().as_slice()).collect();
         let registered = self.target.registered(entity)?;
         let rows = sqlx::query(AssertSqlSafe(registered.statements.delete.clone()))
-            .bind(ids)
-            .bind(positions)
+            .bind(&ids)
+            .bind(&positions)
             .fetch_all(&mut *self.connection)
             .await
             .map_err(Error::postgres(format!("deleting from {}", registered.statements.table)))?;
-        let applied: HashSet<Uuid> = rows.into_iter().map(|row| row.get(0)).collect();
+        let removed: HashMap<Uuid, bool> =
+            rows.into_iter().map(|row| (row.get(0), row.get(1))).collect();
         for index in deletes {
-            let is_applied = changes.get(*index).is_some_and(|c| applied.contains(&c.id));
-            set(outcomes, *index, if is_applied { Outcome::Applied } else { Outcome::Stale });
+            let Some(change) = changes.get(*index) else { continue };
+            let outcome = match removed.get(&change.id) {
+                // The entity never had the row.
+                Some(false) if change.filtered => Outcome::Ignored,
+                Some(_) => Outcome::Applied,
+                None => Outcome::Stale,
+            };
+            set(outcomes, *index, outcome);
         }
-        Ok(())
+        self.end_purged(entity, &ids, &positions).await
     }
 
     /// Sends rows into the entity's staging table, which is empty afterwards but for them.
@@ -131,7 +142,9 @@ impl Session<'_> {
             self.run(entity, (sql, None), changes, &full, outcomes).await?;
         }
         let soft = indexes(changes, |change| kind(change) == Some(Staged::SoftDelete));
-        if !soft.is_empty() {
+        if !soft.is_empty() && target.registered(entity)?.archive.is_some() {
+            self.archive(entity, (changes, &soft), 0, outcomes).await?;
+        } else if !soft.is_empty() {
             let sql = statements.soft_delete(checked);
             self.run(entity, (sql, None), changes, &soft, outcomes).await?;
         }
@@ -154,7 +167,13 @@ impl Session<'_> {
             }
         }
         let mut unsure = false;
+        let archives = target.registered(entity)?.archive.is_some();
         for ((kind, mask), which) in masks {
+            if archives && kind == Staged::PartialSoftDelete {
+                unsure |= !self.archive(entity, (changes, &which), mask, outcomes).await?;
+                continue;
+            }
+            self.bring_back(entity, mask).await?;
             let sql = statements.partial(kind, mask);
             let mask = i64::from_ne_bytes(mask.to_ne_bytes());
             unsure |= !self.run(entity, (&sql, Some(mask)), changes, &which, outcomes).await?;

@@ -6,10 +6,13 @@
 //!
 //! Reading order: [`batch`] (what goes in and comes out), `apply` (the transaction, step by
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
+//! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`quarantine`], [`report`], [`status`].
+//! [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs no plan's
+//! registration, and writes nothing.
 
 mod apply;
+mod archive;
 pub mod batch;
 mod checkpoint;
 pub mod chunk;
@@ -24,8 +27,11 @@ mod gate;
 pub mod hook;
 mod keys;
 mod lane;
+pub mod look;
 mod migrate;
 mod object_type;
+mod objects;
+mod outside;
 mod park;
 pub mod partition;
 mod parts;
@@ -34,20 +40,25 @@ mod prepare;
 pub mod quarantine;
 pub mod report;
 mod reserve;
+pub mod schema;
 pub mod seal;
+mod sequence;
 mod settle;
 mod statement;
 pub mod status;
 mod tally;
 mod target;
 pub mod unique;
+mod work;
 mod writer;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};
 pub use connect::{Role, Settings, connect, connect_lazy};
 pub use error::{Cause, Disposition, Error};
 pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
+pub use objects::ObjectStore;
 pub use prepare::Prepared;
+pub use sequence::cutover::SetSequence;
 pub use target::Target;
 
 /// Connections to Postgres, for callers that do not name the driver.

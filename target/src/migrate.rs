@@ -43,6 +43,8 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     4 "0004_quarantine",
     5 "0005_checkpoints",
     6 "0006_reconcile",
+    7 "0007_archive",
+    8 "0008_sequences",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

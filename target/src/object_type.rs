@@ -1,7 +1,7 @@
 //! `XPObjectType`, as it was last seen: the numbers of the type names (trap 2).
 
 use mapping::plan::ObjectTypes;
-use sqlx::Row as _;
+use sqlx::{PgPool, Row as _};
 
 use crate::{Error, Target};
 
@@ -11,10 +11,14 @@ impl Target {
     /// # Errors
     /// [`Error::Postgres`].
     pub async fn object_types(&self) -> Result<ObjectTypes, Error> {
-        let rows = sqlx::query("select oid, type_name from ficus.object_type")
-            .fetch_all(self.pool())
-            .await
-            .map_err(Error::postgres("reading the object types"))?;
-        Ok(rows.into_iter().map(|row| (row.get("oid"), row.get("type_name"))).collect())
+        read(self.pool()).await
     }
+}
+
+pub(crate) async fn read(pool: &PgPool) -> Result<ObjectTypes, Error> {
+    let rows = sqlx::query("select oid, type_name from ficus.object_type")
+        .fetch_all(pool)
+        .await
+        .map_err(Error::postgres("reading the object types"))?;
+    Ok(rows.into_iter().map(|row| (row.get("oid"), row.get("type_name"))).collect())
 }

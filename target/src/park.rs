@@ -24,8 +24,18 @@ use crate::{
     hook,
     lane::{Outcomes, Session, set},
     statement::replaces,
-    tally::Outcome,
+    tally::{Account, Outcome},
 };
+
+/// A change that was parked just now.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    entity: EntityId,
+    id: Uuid,
+    part: u8,
+    position: Position,
+    account: Account,
+}
 
 /// Stores changes that have to wait. One that is there already is a repeated delivery.
 pub(crate) async fn park(
@@ -37,10 +47,12 @@ pub(crate) async fn park(
 ) -> Result<(), Error> {
     hook::point("park.before");
     let registered = session.target.registered(entity)?;
+    let mut parked = Vec::with_capacity(which.len());
     for index in which {
         let Some(change) = changes.get(*index) else { continue };
         let shape = registered.shapes.get(usize::from(change.part)).copied().unwrap_or_default();
         let (table, origin) = session.tally.names(change.account);
+        let (table, origin) = (table.to_owned(), origin.to_owned());
         let result = sqlx::query(
             "insert into ficus.parked (entity, id, part, position, soft_deleted, unchanged, shape,
                                        fields, source_table, origin)
@@ -55,15 +67,61 @@ pub(crate) async fn park(
         .bind(i64::from_ne_bytes(change.unchanged.to_ne_bytes()))
         .bind(shape)
         .bind(change.fields.as_ref())
-        .bind(table)
-        .bind(origin)
+        .bind(&table)
+        .bind(&origin)
         .execute(&mut *session.connection)
         .await
         .map_err(Error::postgres(format!("parking a change of {table}")))?;
         let is_new = result.rows_affected() == 1;
         set(outcomes, *index, if is_new { Outcome::Quarantined } else { Outcome::Stale });
+        if is_new && change.counted {
+            let account = session.tally.released(&table, &origin);
+            let Change { id, part, position, .. } = *change;
+            parked.push(Parked { entity, id, part, position, account });
+        }
     }
+    session.parked.extend(parked);
     hook::point("park.after");
+    Ok(())
+}
+
+/// Takes out again what waits for nothing: a later round of this batch wrote something newer of
+/// the row. Nobody else would, for the row may never change again.
+pub(crate) async fn forget_settled(
+    session: &mut Session<'_>,
+    entity: EntityId,
+) -> Result<(), Error> {
+    let parked: Vec<Parked> = session.parked.extract_if(.., |one| one.entity == entity).collect();
+    if parked.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = parked.iter().map(|one| one.id).collect();
+    let positions: Vec<&[u8]> =
+        parked.iter().map(|one| one.position.as_bytes().as_slice()).collect();
+    let parts: Vec<i16> = parked.iter().map(|one| i16::from(one.part)).collect();
+    let registered = session.target.registered(entity)?;
+    let newer = registered.statements.newer(registered.number);
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "delete from ficus.parked as p
+         using unnest($1::uuid[], $2::bytea[], $3::int2[]) as w (id, position, part)
+         where p.entity = {} and p.id = w.id and p.part = w.part and p.position = w.position
+           and ({newer})
+         returning p.id, p.position",
+        registered.number
+    )))
+    .bind(ids)
+    .bind(positions)
+    .bind(parts)
+    .fetch_all(&mut *session.connection)
+    .await
+    .map_err(Error::postgres("taking out parked changes"))?;
+    for row in rows {
+        let (id, position): (Uuid, &[u8]) = (row.get(0), row.get(1));
+        let is_it = |one: &&Parked| one.id == id && one.position.as_bytes() == position;
+        if let Some(one) = parked.iter().find(is_it) {
+            session.tally.add(one.account, Outcome::Stale, 1);
+        }
+    }
     Ok(())
 }
 
@@ -110,6 +168,7 @@ pub(crate) async fn release(
             key: None,
             part,
             kind: if is_soft { RowKind::SoftDelete } else { RowKind::Upsert },
+            filtered: false,
             position: Position::from_slice(position).unwrap_or_default(),
             unchanged: u64::from_ne_bytes(row.get::<i64, _>("unchanged").to_ne_bytes()),
             fields: Cow::Owned(row.get("fields")),

@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use mapping::{
-    plan::{EntityId, EntityPlan},
+    plan::{EntityId, EntityPlan, SoftDelete},
     position::Position,
     row::RowKind,
 };
@@ -87,7 +87,8 @@ pub(crate) fn special(entity: &EntityPlan, part: u8) -> Special {
     let brought = places
         .filter(|(place, column)| !is_reference(column) && Some(*place) != deleted_at)
         .fold(0, |mask, (place, _)| mask | 1 << place);
-    Special { deleted_at, version, brought }
+    let archives = entity.soft_delete == SoftDelete::Archive;
+    Special { deleted_at, version, brought, archives }
 }
 
 /// Writes changes of an entity with parts, sorted by id and position.
@@ -106,16 +107,27 @@ pub(crate) async fn write(
         let Some(parts) = rows.get_mut(&change.id) else { continue };
         let Some(stored) = parts.get_mut(usize::from(change.part)) else { continue };
         let special = special(plan, change.part);
-        match step(stored.as_ref(), change, special, barriers) {
+        let held = held(changes, &waiting, change);
+        match step((stored.as_ref(), held), change, special, barriers) {
             Step::Stale => {}
             Step::Wait => waiting.push(index),
             Step::Take(state, fields) => {
                 let position = change.position;
+                let was_there = stored.as_ref().is_some_and(|one| one.state != State::Gone);
                 *stored = Some(Stored { position, state, same_shape: true, fields, changed: true });
-                set(&mut outcomes, index, Outcome::Applied);
+                // What the entity never had is not taken from it.
+                let is_news = was_there || !change.filtered;
+                set(
+                    &mut outcomes,
+                    index,
+                    if is_news { Outcome::Applied } else { Outcome::Ignored },
+                );
             }
         }
     }
+    // What waited for an image that has come now, waits for nothing.
+    waiting.retain(|index| changes.get(*index).is_some_and(|change| !is_settled(&rows, change)));
+    hook::point("reduce.out");
     if !waiting.is_empty() {
         park::park(session, entity, changes, &waiting, &mut outcomes).await?;
     }
@@ -127,8 +139,26 @@ pub(crate) async fn write(
     Ok(outcomes)
 }
 
+/// The last of this batch's changes that waits for the same part. A soft delete after it may lack
+/// what it knows (references).
+fn held<'c, 'a>(
+    changes: &'c [Change<'a>],
+    waiting: &[usize],
+    change: &Change<'a>,
+) -> Option<&'c Change<'a>> {
+    let earlier = waiting.iter().rev().filter_map(|index| changes.get(*index));
+    let mut of_row = earlier.take_while(|earlier| earlier.id == change.id);
+    of_row.find(|earlier| earlier.part == change.part)
+}
+
+fn is_settled(rows: &Rows, change: &Change<'_>) -> bool {
+    let parts = rows.get(&change.id);
+    let stored = parts.and_then(|parts| parts.get(usize::from(change.part))?.as_ref());
+    stored.is_some_and(|stored| !change.position.replaces(&stored.position))
+}
+
 fn step(
-    stored: Option<&Stored>,
+    (stored, held): (Option<&Stored>, Option<&Change<'_>>),
     change: &Change<'_>,
     special: Special,
     barriers: &BTreeMap<u8, Barriers>,
@@ -162,7 +192,13 @@ fn step(
                 let marked = mark_deleted(&before, change, special);
                 Step::Take(State::SoftDeleted, marked.fields.into_owned())
             }
-            None if change.unchanged == 0 => Step::Take(State::SoftDeleted, change.fields.to_vec()),
+            None if change.unchanged == 0 => {
+                let marked = held.map(|held| mark_deleted(held, change, special));
+                let whole = marked.filter(|marked| marked.unchanged == 0);
+                let fields =
+                    whole.map_or_else(|| change.fields.to_vec(), |w| w.fields.into_owned());
+                Step::Take(State::SoftDeleted, fields)
+            }
             None => Step::Wait,
         },
     }
@@ -245,7 +281,7 @@ async fn store(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Resu
 /// Writes the rows that the changed parts make, and removes those that they make no more.
 async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Result<(), Error> {
     let plan = session.target.entity(entity)?;
-    let mut composed: Vec<(Vec<u8>, Position)> = Vec::new();
+    let mut composed: Vec<(Staged, Vec<u8>, Position)> = Vec::new();
     let mut gone: Vec<(Uuid, Position)> = Vec::new();
     for (id, parts) in rows {
         if !parts.iter().flatten().any(|stored| stored.changed) {
@@ -256,7 +292,7 @@ async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Re
         if parts.iter().flatten().any(|stored| stored.state == State::Gone) {
             gone.push((*id, position));
         } else if let Some(fields) = compose_row(plan, parts) {
-            composed.push((fields, position));
+            composed.push((composed_kind(plan, parts), fields, position));
         }
     }
     if !gone.is_empty() {
@@ -266,19 +302,32 @@ async fn compose(session: &mut Session<'_>, entity: EntityId, rows: &Rows) -> Re
     if composed.is_empty() {
         return Ok(());
     }
-    let staged = (0..).zip(&composed).map(|(number, (fields, position))| {
-        let position = *position;
-        StagedRow { fields, position, kind: Staged::Full, unchanged: 0, number }
+    let staged = (0..).zip(&composed).map(|(number, (kind, fields, position))| {
+        let (kind, position) = (*kind, *position);
+        StagedRow { fields, position, kind, unchanged: 0, number }
     });
     session.stage(entity, staged).await?;
     hook::point("apply.after_stage");
     let statements = &session.target.registered(entity)?.statements;
-    sqlx::query(AssertSqlSafe(statements.compose.clone()))
-        .execute(&mut *session.connection)
-        .await
-        .map_err(Error::postgres(format!("writing {}", statements.table)))?;
+    if composed.iter().any(|(kind, ..)| *kind == Staged::Full) {
+        sqlx::query(AssertSqlSafe(statements.compose.clone()))
+            .execute(&mut *session.connection)
+            .await
+            .map_err(Error::postgres(format!("writing {}", statements.table)))?;
+        session.end_restored(entity).await?;
+    }
+    if composed.iter().any(|(kind, ..)| *kind == Staged::SoftDelete) {
+        session.archive_composed(entity).await?;
+    }
     hook::point("apply.after_upsert");
     Ok(())
+}
+
+/// Whether the row goes into its table, or out of it into the archive.
+fn composed_kind(plan: &EntityPlan, parts: &[Option<Stored>]) -> Staged {
+    let is_away = plan.soft_delete == SoftDelete::Archive
+        && parts.iter().flatten().any(|stored| stored.state == State::SoftDeleted);
+    if is_away { Staged::SoftDelete } else { Staged::Full }
 }
 
 /// The entity's fields from its parts; `None` while one is missing.
@@ -305,10 +354,10 @@ async fn decompose(
         gone.iter().map(|(_, position)| position.as_bytes().as_slice()).collect();
     let statements = &session.target.registered(entity)?.statements;
     sqlx::query(AssertSqlSafe(statements.decompose.clone()))
-        .bind(ids)
-        .bind(positions)
+        .bind(&ids)
+        .bind(&positions)
         .execute(&mut *session.connection)
         .await
         .map_err(Error::postgres(format!("deleting from {}", statements.table)))?;
-    Ok(())
+    session.end_purged(entity, &ids, &positions).await
 }

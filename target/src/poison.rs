@@ -1,4 +1,4 @@
-//! Rows that Postgres refuses (22xxx, 23xxx): found by halving, put aside one by one, so that the
+//! Rows that Postgres refuses (22xxx, 23xxx, 54000): found by halving, put aside one by one, so that the
 //! others of the batch are written. And the quarantine's one way in.
 
 use std::{collections::BTreeMap, ops::Range};
@@ -125,6 +125,7 @@ fn meaning(code: &str) -> &'static str {
         "23503" => "the row that it refers to is not there",
         "23505" => "another row has the same unique value",
         "23514" => "it breaks a check",
+        "54000" => "a value is larger than its page, its index or the archive can hold",
         "22001" => "a text is too long",
         "22003" => "a number is out of range",
         "22021" | "22P05" => "a text has a character that Postgres can't store",

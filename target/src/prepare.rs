@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use crate::{Batch, Error, Target, apply::Work, keys::Resolved, writer::Writer};
+use crate::{Batch, Error, Target, keys::Resolved, work::Work, writer::Writer};
 
 /// A batch whose keys have their ids. Dropped, it is as if it had never been.
 pub struct Prepared {
@@ -50,6 +50,7 @@ impl Target {
     pub(crate) async fn resolve(&self, work: &mut Work) -> Result<Ahead, Error> {
         let mut writer = self.writers.take(self.pool()).await?;
         self.keys.meet(&writer.server);
+        self.take_out(&mut writer.connection, work).await?;
         let Work { parts, keyed, .. } = work;
         let resolved = self.resolve_or_mint(&mut writer.connection, parts, keyed).await?;
         Ok((writer, resolved))
@@ -60,6 +61,7 @@ impl Target {
         if error.lost_connection() {
             self.keys.clear();
             self.writers.clear();
+            self.numbers.clear();
         }
     }
 }

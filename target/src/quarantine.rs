@@ -6,7 +6,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{Error, Target};
 
-/// How [`Entry::payload`] is to be read.
+/// How [`FullEntry::payload`] is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadFormat {
     /// A message's value as received.
@@ -77,7 +77,8 @@ pub struct Filter {
     pub limit: i64,
 }
 
-const COLUMNS: &str = "q.id, q.state, q.source_table, e.name as entity, q.key, q.position, q.rule,
+pub(crate) const COLUMNS: &str =
+    "q.id, q.state, q.source_table, e.name as entity, q.key, q.position, q.rule,
     q.source_column, q.detail, q.topic, q.partition, q.\"offset\", q.origin,
     (extract(epoch from q.at) * 1000)::int8 as at_ms, q.resolution";
 
@@ -186,7 +187,7 @@ impl Target {
     }
 }
 
-fn entry(row: &PgRow) -> Entry {
+pub(crate) fn entry(row: &PgRow) -> Entry {
     let key: Option<Vec<u8>> = row.get("key");
     let position: Vec<u8> = row.get("position");
     let topic: Option<String> = row.get("topic");

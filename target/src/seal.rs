@@ -7,7 +7,7 @@
 
 use mapping::{
     key::CanonicalKey,
-    plan::{EntityPlan, OrphanPolicy, Reference},
+    plan::{DeletedParents, EntityPlan, OrphanPolicy, Reference},
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -17,6 +17,9 @@ use crate::{Error, Target, statement::Ident};
 
 /// Orphans that are named in lists.
 const EXAMPLES: i64 = 5;
+
+/// A row by its id, and by its legacy key where it is known.
+pub type Example = (Uuid, Option<CanonicalKey>);
 
 /// A foreign key that a cutover seals, and what stands in its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,15 @@ pub struct ForeignKey {
     /// Rows that refer to a row that is not there.
     pub orphans: u64,
     /// Some of them: their id, and their legacy key where it is known.
-    pub examples: Vec<(Uuid, Option<CanonicalKey>)>,
+    pub examples: Vec<Example>,
+    /// What is done about live rows that refer to a soft-deleted one.
+    pub deleted_policy: DeletedParents,
+    /// Such rows; not counted where the policy allows them.
+    pub deleted: u64,
+    /// Some of them.
+    pub deleted_examples: Vec<Example>,
+    /// `deleted_at` of the referring table and of the other one, where they have it.
+    marks: (Option<String>, Option<String>),
     /// Whether the constraint is there already.
     pub sealed: bool,
 }
@@ -46,6 +57,12 @@ impl ForeignKey {
         format!("{}.{}", self.table.1, self.column)
     }
 
+    /// `table.column:deleted`, as waivers of soft-deleted parents name it.
+    #[must_use]
+    pub fn deleted_subject(&self) -> String {
+        format!("{}:deleted", self.subject())
+    }
+
     fn new(child: &EntityPlan, reference: &Reference, parent: &EntityPlan) -> Self {
         Self {
             table: (child.target_schema.clone(), child.target_table.clone()),
@@ -55,6 +72,10 @@ impl ForeignKey {
             policy: reference.orphans,
             orphans: 0,
             examples: Vec::new(),
+            deleted_policy: reference.deleted,
+            deleted: 0,
+            deleted_examples: Vec::new(),
+            marks: (mark(child), mark(parent)),
             sealed: false,
         }
     }
@@ -71,6 +92,27 @@ impl ForeignKey {
             "c.{column} is not null and not exists (select from {parent} as p where p.id = c.{column})"
         )
     }
+}
+
+impl ForeignKey {
+    /// Live rows of the child `c` whose parent is soft-deleted; `None` when no parent can be.
+    fn of_deleted(&self) -> Option<String> {
+        let column = Ident::new(&self.column);
+        let parent = Ident::qualified(&self.parent.0, &self.parent.1);
+        let parent_mark = Ident::new(self.marks.1.as_deref()?);
+        let own_mark = self.marks.0.as_deref().map(Ident::new);
+        let live = own_mark.map(|mark| format!(" and c.{mark} is null")).unwrap_or_default();
+        Some(format!(
+            "c.{column} is not null{live} and exists (select from {parent} as p \
+             where p.id = c.{column} and p.{parent_mark} is not null)"
+        ))
+    }
+}
+
+/// The column that says that a row is soft-deleted.
+fn mark(entity: &EntityPlan) -> Option<String> {
+    let column = entity.columns.get(entity.deleted_at?)?;
+    Some(column.name.clone())
 }
 
 /// The keys of which both ends are in this domain or in one that is cut over, and at least one in
@@ -105,8 +147,14 @@ pub(crate) async fn foreign_keys(
     let mut keys = wanted(target, domain, &cut_over);
     for key in &mut keys {
         key.sealed = is_sealed(connection, key).await?;
-        if !key.sealed {
-            find_orphans(connection, key).await?;
+        if key.sealed {
+            continue;
+        }
+        (key.orphans, key.examples) = find(connection, key, &key.orphaned(), "orphans").await?;
+        let of_deleted = key.of_deleted().filter(|_| key.deleted_policy != DeletedParents::Allow);
+        if let Some(condition) = of_deleted {
+            (key.deleted, key.deleted_examples) =
+                find(connection, key, &condition, "deleted parents").await?;
         }
     }
     Ok(keys)
@@ -128,34 +176,37 @@ async fn is_sealed(connection: &mut PgConnection, key: &ForeignKey) -> Result<bo
     .map_err(Error::postgres(format!("looking for the constraint {}", key.name)))
 }
 
-async fn find_orphans(connection: &mut PgConnection, key: &mut ForeignKey) -> Result<(), Error> {
-    let doing = format!("counting the orphans of {}", key.subject());
-    let (child, orphaned) = (key.child(), key.orphaned());
+/// Counts the child's rows that meet a condition, and names some.
+async fn find(
+    connection: &mut PgConnection,
+    key: &ForeignKey,
+    condition: &str,
+    what: &str,
+) -> Result<(u64, Vec<Example>), Error> {
+    let doing = format!("counting the {what} of {}", key.subject());
+    let child = key.child();
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
-        "select count(*) from {child} as c where {orphaned}"
+        "select count(*) from {child} as c where {condition}"
     )))
     .fetch_one(&mut *connection)
     .await
     .map_err(Error::postgres(doing.clone()))?;
-    key.orphans = u64::try_from(count).unwrap_or(0);
-    if key.orphans == 0 {
-        return Ok(());
+    let count = u64::try_from(count).unwrap_or(0);
+    if count == 0 {
+        return Ok((0, Vec::new()));
     }
     let rows = sqlx::query(AssertSqlSafe(format!(
         "select c.id, (select k.key from ficus.key_map k where k.id = c.id) as key
-         from {child} as c where {orphaned} order by c.id limit {EXAMPLES}"
+         from {child} as c where {condition} order by c.id limit {EXAMPLES}"
     )))
     .fetch_all(connection)
     .await
     .map_err(Error::postgres(doing))?;
-    key.examples = rows
-        .into_iter()
-        .map(|row| {
-            let bytes: Option<Vec<u8>> = row.get("key");
-            (row.get("id"), bytes.map(|bytes| CanonicalKey::from_bytes(&bytes)))
-        })
-        .collect();
-    Ok(())
+    let example = |row: sqlx::postgres::PgRow| {
+        let bytes: Option<Vec<u8>> = row.get("key");
+        (row.get("id"), bytes.map(|bytes| CanonicalKey::from_bytes(&bytes)))
+    };
+    Ok((count, rows.into_iter().map(example).collect()))
 }
 
 /// Makes the constraints, as the owner. The gates were green, so a key that still has orphans was
@@ -167,11 +218,20 @@ pub(crate) async fn seal(
     actor: &str,
 ) -> Result<(), Error> {
     for key in keys.iter().filter(|key| !key.sealed) {
+        // The parent is there, so what is waived here stands in no constraint's way.
+        if key.deleted_policy == DeletedParents::Null
+            && key.deleted > 0
+            && let Some(condition) = key.of_deleted()
+        {
+            let because = (condition.as_str(), "soft-deleted parents");
+            set_null(connection, domain, key, because, actor).await?;
+        }
         match key.policy {
             OrphanPolicy::Allow => continue,
             OrphanPolicy::Refuse if key.orphans > 0 => continue,
             OrphanPolicy::Null if key.orphans > 0 => {
-                set_null(connection, domain, key, actor).await?;
+                let because = (key.orphaned(), "orphans");
+                set_null(connection, domain, key, (&because.0, because.1), actor).await?;
             }
             OrphanPolicy::Refuse | OrphanPolicy::Null => {}
         }
@@ -190,32 +250,33 @@ pub(crate) async fn seal(
     Ok(())
 }
 
-/// What the column held is written down, so that it can be put back.
+/// Clears the column in the rows that meet a condition. What it held is written down, so that it
+/// can be put back.
 async fn set_null(
     connection: &mut PgConnection,
     domain: &str,
     key: &ForeignKey,
+    (condition, what): (&str, &str),
     actor: &str,
 ) -> Result<(), Error> {
     let column = Ident::new(&key.column);
     let sql = format!(
-        "with orphans as (select c.id, c.{column} as was from {child} as c where {orphaned}),
+        "with wrong as (select c.id, c.{column} as was from {child} as c where {condition}),
          cleared as (
-           update {child} as t set {column} = null from orphans o where t.id = o.id
+           update {child} as t set {column} = null from wrong o where t.id = o.id
            returning o.id, o.was)
          insert into ficus.audit (actor, action, subject, detail)
          select $1, 'seal.set_null', $2, $3 || jsonb_build_object('rows', jsonb_object_agg(id, was))
          from cleared having count(*) > 0",
         child = key.child(),
-        orphaned = key.orphaned(),
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(actor)
         .bind(domain)
-        .bind(json!({ "column": key.subject() }))
+        .bind(json!({ "column": key.subject(), "because": what }))
         .execute(connection)
         .await
-        .map_err(Error::postgres(format!("clearing the orphans of {}", key.subject())))?;
+        .map_err(Error::postgres(format!("clearing the {what} of {}", key.subject())))?;
     Ok(())
 }
 

@@ -27,6 +27,12 @@ impl Ident {
         Self(quoted)
     }
 
+    /// The name, without its quotes.
+    pub(crate) fn name(&self) -> &str {
+        let quoted = self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        quoted.unwrap_or(&self.0)
+    }
+
     /// `schema.table`, both quoted.
     #[must_use]
     pub(crate) fn qualified(schema: &str, name: &str) -> Self {
@@ -38,6 +44,11 @@ impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A name as a text: the key of a jsonb object.
+pub(crate) fn literal(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "''"))
 }
 
 /// What a staged row is.
@@ -90,7 +101,7 @@ pub(crate) struct Statements {
     pub(crate) delete: String,
     pub(crate) compose: String,
     pub(crate) decompose: String,
-    columns: Vec<Ident>,
+    pub(crate) columns: Vec<Ident>,
 }
 
 impl Statements {
@@ -152,9 +163,15 @@ impl Statements {
     /// Of `$1` (ids) with `$2` (positions), those whose row or tombstone is as new or newer.
     pub(crate) fn settled(&self, number: i16) -> String {
         format!(
-            "select w.id from unnest($1::uuid[], $2::bytea[]) as w (id, position) \
-             where (select t.source_position is null or not {} \
-                    from {} as t where t.id = w.id) is true \
+            "select w.id from unnest($1::uuid[], $2::bytea[]) as w (id, position) where {}",
+            self.newer(number)
+        )
+    }
+
+    /// Whether the row or the tombstone of `w.id` is as new as `w.position`, or newer.
+    pub(crate) fn newer(&self, number: i16) -> String {
+        format!(
+            "(select t.source_position is null or not {} from {} as t where t.id = w.id) is true \
              or (select not {} from ficus.tombstone as d \
                  where d.entity = {number} and d.id = w.id) is true",
             replaces("t.source_position", "w.position"),
@@ -195,7 +212,7 @@ pub(crate) fn replaces(old: &str, new: &str) -> String {
 }
 
 /// A scalar subquery is always answered row by row over the primary key; a join may not be.
-fn not_buried(number: i16) -> String {
+pub(crate) fn not_buried(number: i16) -> String {
     format!(
         "coalesce((select {} from ficus.tombstone as d \
          where d.entity = {number} and d.id = s.id), true)",
@@ -259,14 +276,14 @@ impl Parts<'_> {
     }
 
     /// Comes back with the ids of the deletes that count: the row was older or not there, and no
-    /// tombstone is as new.
+    /// tombstone is as new. And with whether there was a row.
     fn delete(&self) -> String {
         let Parts { table, number, .. } = self;
         let newer = replaces("t.source_position", "d.position");
         let deeper = replaces("b.position", "excluded.position");
         format!(
             "with d as (select * from unnest($1::uuid[], $2::bytea[]) as d (id, position)), \
-             gone as (delete from {table} as t using d where t.id = d.id and {newer}), \
+             gone as (delete from {table} as t using d where t.id = d.id and {newer} returning t.id), \
              buried as (insert into ficus.tombstone as b (entity, id, position) \
                select {number}, d.id, d.position from d \
                where (select t.source_position is null or not {newer} \
@@ -274,7 +291,7 @@ impl Parts<'_> {
                order by d.id \
                on conflict (entity, id) do update set position = excluded.position \
                where {deeper} returning b.id) \
-             select id from buried"
+             select id, id in (select id from gone) from buried"
         )
     }
 

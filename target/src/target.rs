@@ -2,18 +2,29 @@
 
 use std::sync::Arc;
 
-use mapping::plan::{EntityId, Part, PgType, Plan, TableId};
+use mapping::plan::{EntityId, Part, PgType, Plan, SoftDelete, TableId};
 use sqlx::{PgConnection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
-use crate::{Error, keys::Keys, statement::Statements, writer::Writers};
+use crate::{
+    Error, ObjectStore,
+    archive::ArchiveStatements,
+    keys::Keys,
+    sequence::{self, Known},
+    statement::Statements,
+    writer::Writers,
+};
 
 /// The Postgres side under the engine's role. Cheap to share behind an [`Arc`].
 pub struct Target {
     pool: PgPool,
     plan: Arc<Plan>,
     pub(crate) entities: Vec<Registered>,
+    /// Postgres's numbers of the plan's sequences.
+    sequences: Vec<i32>,
     pub(crate) keys: Keys,
     pub(crate) writers: Writers,
+    pub(crate) numbers: Known,
+    pub(crate) objects: Option<ObjectStore>,
 }
 
 /// What Postgres and the engine know of an entity beside the plan.
@@ -24,6 +35,8 @@ pub(crate) struct Registered {
     pub(crate) shapes: Vec<i32>,
     /// Its statements.
     pub(crate) statements: Statements,
+    /// Those of its archive, where soft-deleted rows go there.
+    pub(crate) archive: Option<ArchiveStatements>,
 }
 
 impl Target {
@@ -46,10 +59,16 @@ impl Target {
             }
             let special = crate::parts::special(entity, 0);
             let statements = Statements::new(entity, number, special);
-            entities.push(Registered { number, shapes, statements });
+            let archive = (entity.soft_delete == SoftDelete::Archive).then(|| {
+                let place = (statements.stage.as_str(), &statements.table, number);
+                ArchiveStatements::new(place, &statements.columns, special)
+            });
+            entities.push(Registered { number, shapes, statements, archive });
         }
+        let sequences = sequence::register(&mut connection, &plan).await?;
         drop(connection);
-        Ok(Self { pool, plan, entities, keys: Keys::default(), writers: Writers::default() })
+        let (keys, writers, numbers) = <(Keys, Writers, Known)>::default();
+        Ok(Self { pool, plan, entities, sequences, keys, writers, numbers, objects: None })
     }
 
     /// The plan.
@@ -92,6 +111,12 @@ impl Target {
             .ok_or_else(|| Error::NotFound { what: format!("entity number {index} in the plan") })
     }
 
+    /// Postgres's number of a sequence of the plan.
+    pub(crate) fn sequence_id(&self, index: usize) -> Result<i32, Error> {
+        let id = self.sequences.get(index).copied();
+        id.ok_or_else(|| Error::NotFound { what: format!("sequence number {index} in the plan") })
+    }
+
     /// A legacy table's name as it is stored, such as `dbo.Contract`.
     pub(crate) fn table_name(&self, id: TableId) -> Result<String, Error> {
         let index = usize::from(id.0);
@@ -122,6 +147,7 @@ pub(crate) fn type_name(pg_type: PgType) -> &'static str {
         PgType::Float8 => "double precision",
         PgType::Numeric { .. } => "numeric",
         PgType::Text => "text",
+        PgType::TextArray => "text[]",
         PgType::Bytea => "bytea",
         PgType::Uuid => "uuid",
         PgType::Date => "date",

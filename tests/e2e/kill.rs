@@ -23,7 +23,12 @@ async fn killed_at_random_instants_it_ends_in_the_same_state() {
     let writing = world.start_writer(12, 100, 300);
 
     // A short chunk and a small batch, so that there is much to be killed in the middle of.
-    let small = [("FICUS_BACKFILL_CHUNK_ROWS", "200"), ("FICUS_BACKFILL_BATCH_ROWS", "50")];
+    // A short session, or a consumer would only ever be killed while its predecessor is missed.
+    let small = [
+        ("FICUS_BACKFILL_CHUNK_ROWS", "200"),
+        ("FICUS_BACKFILL_BATCH_ROWS", "50"),
+        ("FICUS_KAFKA_SESSION_TIMEOUT_MS", "500"),
+    ];
     for _ in 0..KILLS {
         for arguments in [&["backfill"][..], &["consume"]] {
             let mut child = world.ficus(arguments).envs(small).spawn().expect("it starts");

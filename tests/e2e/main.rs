@@ -1,9 +1,12 @@
 //! One test binary for everything that crosses rooms.
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test ends by a panic")]
 
+mod assess;
 mod http;
 mod kill;
+mod mapping_command;
 mod oracle;
 mod road;
+mod scaffold;
 mod tidy;
 mod world;

@@ -23,6 +23,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("clap", &["ficus"]),
     ("sqlx", &["target", "api"]),
+    ("object_store", &["target"]),
 ];
 
 /// Rooms that a crate may not see because it must stay pure.
@@ -124,6 +125,32 @@ fn every_trap_has_a_test_and_a_line() {
     for path in named.filter(|word| word.contains("/src/") || word.starts_with("tests/")) {
         assert!(root().join(path).exists(), "docs/traps.md names {path}");
     }
+}
+
+/// Only the tests' own dependency turns them on. The binary that runs these tests has them, which
+/// shows that the word would be found in one that should not.
+#[test]
+fn hooks_are_in_no_binary_but_the_tests_own() {
+    let features = |edges: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--package", "ficus", "--prefix", "none"])
+            .args(["--edges", edges, "--format", "{p} [{f}]"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines: Vec<String> =
+            text.lines().filter(|line| line.starts_with("target v")).map(str::to_owned).collect();
+        lines.dedup();
+        assert!(!lines.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        lines
+    };
+    assert!(features("no-dev").iter().all(|line| !line.contains("hooks")));
+    assert!(features("normal,dev").iter().all(|line| line.contains("hooks")));
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_ficus")).expect("the binary");
+    let word = b"FICUS_KILL_AT";
+    let found = binary.windows(word.len()).any(|bytes| bytes == word);
+    assert_eq!(found, cfg!(debug_assertions), "a binary with debug assertions has hooks");
 }
 
 /// Normal dependencies of every workspace member, by name.

@@ -76,6 +76,11 @@ impl World {
         command
     }
 
+    /// The target's address.
+    pub(crate) fn target_url(&self) -> &str {
+        &self.url
+    }
+
     /// Runs a command to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let output = tokio::time::timeout(LIMIT, self.ficus(arguments).output()).await;

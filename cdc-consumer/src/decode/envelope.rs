@@ -85,6 +85,7 @@ impl Decoder {
         topic: &str,
         value: Option<&'a [u8]>,
     ) -> Result<Message<'a>, Foreign> {
+        target::hook::point("decode.in");
         let Some(value) = value else { return Ok(Message::Tombstone) };
         let parts = self.schemas.split(topic, value)?;
         let object = match parts.payload {

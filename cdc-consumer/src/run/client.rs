@@ -54,6 +54,9 @@ pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<C
     // What exactly-once rests on can't be set otherwise.
     config.set("bootstrap.servers", &settings.bootstrap_servers);
     config.set("group.id", &settings.group);
+    if let Some(instance) = &settings.instance {
+        config.set("group.instance.id", instance);
+    }
     config.set("enable.auto.commit", "false");
     config.set("enable.auto.offset.store", "false");
     config.set("auto.offset.reset", "error");

@@ -104,15 +104,19 @@ impl Writer {
                 return Err(Error::Target { doing, source: Box::new(error) });
             }
         }
-        tracing::warn!(%error, hint = error.hint(), "postgres does not take the batch: waiting");
+        let who = match error {
+            target::Error::Objects { .. } => "the object store",
+            _ => "postgres",
+        };
+        tracing::warn!(%error, hint = error.hint(), "{who} does not take the batch: waiting");
         shared.progress.send_modify(|progress| progress.retries += 1);
-        shared.tell(State::Waiting, Some(format!("postgres: {error}: {}", error.hint())));
-        self.wait_for_postgres().await;
+        shared.tell(State::Waiting, Some(format!("{who}: {error}: {}", error.hint())));
+        self.wait_until_ready().await;
         Ok(Fate::Dropped)
     }
 
-    /// Until it answers a simple question, or the run ends.
-    async fn wait_for_postgres(&self) {
+    /// Until Postgres (and the object store) answers a simple question, or the run ends.
+    async fn wait_until_ready(&self) {
         let mut attempt = 0;
         loop {
             let pause = tokio::time::sleep(self.shared.pause(attempt, 500));
@@ -121,7 +125,7 @@ impl Writer {
                 () = pause => {}
                 () = self.shared.stop.cancelled() => return,
             }
-            if self.target.last_passed().await.is_ok() {
+            if self.target.ready().await.is_ok() {
                 return;
             }
         }

@@ -17,7 +17,7 @@ use crate::{args::BackfillArgs, exit::Exit, out, parts, settings::Settings};
 /// Copies, and says how it went.
 pub(crate) async fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
+    let target = parts::writing_target(settings, &plan).await?;
     let stop = parts::stop_on_signal()?;
     let report = copy(args, settings, &target, &plan, stop.clone()).await?;
     out::line(summary(&report));

@@ -1,5 +1,9 @@
 //! `ficus catalog`.
 
+use std::path::Path;
+
+use mapping::catalog::Catalog;
+
 use crate::{args::CatalogCommand, exit::Exit, out, parts, settings::Settings};
 
 /// Saves the catalogue.
@@ -7,10 +11,7 @@ pub(crate) async fn run(command: &CatalogCommand, settings: &Settings) -> anyhow
     let CatalogCommand::Save { file } = command;
     let mut session = legacy::Session::connect(&parts::legacy(settings)?).await?;
     let catalog = session.catalog().await?;
-    let mut text = serde_json::to_string_pretty(&catalog)?;
-    text.push('\n');
-    std::fs::write(file, text)
-        .map_err(|error| anyhow::anyhow!("can't write {}: {error}", file.display()))?;
+    write(file, &catalog)?;
     out::line(format!(
         "{}: {} tables of {} ({})",
         file.display(),
@@ -19,4 +20,11 @@ pub(crate) async fn run(command: &CatalogCommand, settings: &Settings) -> anyhow
         catalog.collation
     ));
     Ok(Exit::Success)
+}
+
+/// Writes a catalogue as `legacy.catalog` reads it.
+pub(crate) fn write(file: &Path, catalog: &Catalog) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(catalog)?;
+    text.push('\n');
+    out::file(file, &text)
 }

@@ -75,6 +75,9 @@ async fn check(settings: &Settings) -> anyhow::Result<Exit> {
         tell(&format!("Postgres as {}", role.name()), postgres(settings, role).await);
     }
     tell("Kafka", kafka(settings).await);
+    if let Some(result) = objects(settings).await.transpose() {
+        tell("object store", result);
+    }
     Ok(if red == 0 { Exit::Success } else { Exit::Usage })
 }
 
@@ -100,6 +103,19 @@ async fn postgres(settings: &Settings, role: Role) -> anyhow::Result<String> {
     let pool = target::connect(&parts::postgres(settings, role)?).await?;
     pool.close().await;
     Ok("connected".to_owned())
+}
+
+/// Whether objects can be put, where the mapping has any or a store is set.
+async fn objects(settings: &Settings) -> anyhow::Result<Option<String>> {
+    // What is wrong with the mapping has been told.
+    let plan = parts::plan(settings).await.unwrap_or_default();
+    let Some(objects) = parts::objects(settings, &plan)? else { return Ok(None) };
+    objects.check().await?;
+    let columns = plan.object_columns();
+    Ok(Some(match columns.is_empty() {
+        true => "takes objects, and the mapping has none".to_owned(),
+        false => format!("takes objects, those of {}", columns.join(", ")),
+    }))
 }
 
 /// Whether one of the brokers takes a connection. (Whether it speaks Kafka, `consume` will say.)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cdc_consumer::{Progress, status::State};
+use cdc_consumer::{Progress, settings::LostOffsets, status::State};
 use mapping::position::Lsn;
 use tokio::sync::watch;
 
@@ -16,7 +16,7 @@ use crate::{
 /// Follows the stream until a signal, or until it has passed an LSN.
 pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
+    let target = parts::writing_target(settings, &plan).await?;
     let mut consumer = self::settings(settings)?;
     if let Some(text) = &args.until {
         consumer.until = Some(Lsn::parse(text).map_err(|error| usage(error.to_string()))?);
@@ -76,6 +76,14 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_rows_max = usize::try_from(settings.number("consume.batch_rows_max"))?;
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
+    consumer.batch_age_ms_max = consumer.batch_age_ms_max.max(consumer.batch_idle_ms_max);
+    consumer.instance = settings.text("kafka.instance");
+    consumer.session_timeout_ms = settings.number("kafka.session_timeout_ms");
+    consumer.allow_gaps = settings.text("kafka.offset_gaps").as_deref() == Some("allow");
+    consumer.lost_offsets = match settings.text("kafka.lost_offsets").as_deref() {
+        Some("accept") => LostOffsets::Accept,
+        _ => LostOffsets::Stop,
+    };
     Ok(consumer)
 }
 

@@ -1,9 +1,10 @@
 //! `ficus domain`.
 
-use mapping::plan::{DuplicatePolicy, OrphanPolicy, Plan};
+use mapping::plan::{DeletedParents, DuplicatePolicy, OrphanPolicy, Plan};
 use target::{
     Error, Pool, Role, Target,
     domain::{Decision, Gate, State, Terms},
+    seal::ForeignKey,
 };
 
 use crate::{
@@ -138,6 +139,9 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
             OrphanPolicy::Null | OrphanPolicy::Refuse => format!("sealed: {name}"),
         };
         text.push_str(&format!("  {line}\n"));
+        if key.deleted > 0 {
+            text.push_str(&format!("  {}\n", of_deleted(key)));
+        }
     }
     for index in &cut_over.unique_indexes {
         let (name, duplicates) = (&index.name, index.duplicates);
@@ -153,8 +157,24 @@ fn told(domain: &str, cut_over: &target::domain::CutOver) -> String {
         };
         text.push_str(&format!("  {line}\n"));
     }
+    for sequence in &cut_over.sequences {
+        text.push_str(&format!("  set: {} gives {} next\n", sequence.name, sequence.next));
+    }
     text.push_str(&format!("  {domain} is handed over"));
     text
+}
+
+/// What became of live rows that point at soft-deleted ones.
+fn of_deleted(key: &ForeignKey) -> String {
+    let (name, rows) = (&key.name, key.deleted);
+    match key.deleted_policy {
+        DeletedParents::Null => {
+            format!("{name}: {rows} rows of deleted parents set to NULL, listed in ficus.audit")
+        }
+        DeletedParents::Refuse | DeletedParents::Allow => {
+            format!("{name}: {rows} rows of deleted parents, waived")
+        }
+    }
 }
 
 fn gate_table(gates: &[Gate]) -> String {
@@ -186,9 +206,14 @@ fn remedy(gate: &str, domain: &str) -> String {
         ),
         "parked" => format!("run `ficus backfill {domain} --restart`: it brings the whole rows"),
         "reconcile" => format!("run `ficus reconcile {domain}`"),
+        "sequences" => format!(
+            "see docs/storage.md: correct the pattern in the mapping file (and copy again: `ficus \
+             backfill {domain} --restart`) or the rows, or accept it: `{waive} --reason …`"
+        ),
         "seal" => format!(
             "correct the orphans and duplicates, or accept a constraint that stays open: \
-             `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'`"
+             `{waive}/TABLE.COLUMN --reason …`, or `'{waive}/TABLE(COLUMN,COLUMN)'` (live rows of \
+             deleted parents: TABLE.COLUMN:deleted)"
         ),
         _ => format!("accept it: `{waive} --reason …`"),
     }

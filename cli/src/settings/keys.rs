@@ -103,6 +103,30 @@ pub(crate) const KEYS: &[Key] = &[
         Some("bytes"),
         "binary.handling.mode of the connector, likewise",
     ),
+    key(
+        "kafka.instance",
+        Kind::Text,
+        None,
+        "this process's own name in the group, the same after a restart: it is back at once",
+    ),
+    key(
+        "kafka.session_timeout_ms",
+        Kind::Number(100, 3_600_000),
+        Some("10000"),
+        "milliseconds after which a silent process loses its partitions",
+    ),
+    key(
+        "kafka.offset_gaps",
+        Kind::Choice(&["stop", "allow"]),
+        Some("stop"),
+        "missing offsets: allow where topics are compacted or the producer is transactional",
+    ),
+    key(
+        "kafka.lost_offsets",
+        Kind::Choice(&["stop", "accept"]),
+        Some("stop"),
+        "messages deleted unread: accept once, after the tables were backfilled again",
+    ),
     key("target.url", Kind::Url, None, "Postgres; each role below falls back to it with SET ROLE"),
     key("target.owner_url", Kind::Url, None, "login that migrates (ficus_owner)"),
     key("target.engine_url", Kind::Url, None, "login of the engine (ficus_engine)"),
@@ -113,6 +137,12 @@ pub(crate) const KEYS: &[Key] = &[
         "login of the API (ficus_api): neither owner nor BYPASSRLS",
     ),
     key("target.reader_url", Kind::Url, None, "login of reports (ficus_reader)"),
+    key(
+        "objects.url",
+        Kind::Url,
+        None,
+        "where lob = \"object-store\" puts its content: file:///srv/objects (a folder that is there)",
+    ),
     key("product.mappings", Kind::Text, Some("spacehub/mappings"), "folder of mapping files"),
     key(
         "product.migrations",

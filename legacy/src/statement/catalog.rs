@@ -19,9 +19,24 @@ const COLUMNS: &str = "SELECT s.name AS schema_name, t.name AS table_name, c.nam
 /// <https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-index-columns-transact-sql>
 const KEYS: &str = "SELECT s.name AS schema_name, t.name AS table_name, c.name AS column_name FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id JOIN sys.tables AS t ON t.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id WHERE i.is_primary_key = 1 ORDER BY s.name, t.name, ic.key_ordinal";
 
+/// Unique constraints are unique indexes too. A disabled index keeps nothing unique.
+/// <https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-indexes-transact-sql>
+const UNIQUE_INDEXES: &str = "SELECT s.name AS schema_name, t.name AS table_name, i.name AS index_name, i.filter_definition, c.name AS column_name FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id JOIN sys.tables AS t ON t.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id WHERE i.is_unique = 1 AND i.is_primary_key = 0 AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND ic.is_included_column = 0 ORDER BY s.name, t.name, i.name, ic.key_ordinal";
+
+/// <https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-foreign-key-columns-transact-sql>
+const FOREIGN_KEYS: &str = "SELECT s.name AS schema_name, t.name AS table_name, f.name AS key_name, c.name AS column_name, rs.name AS referenced_schema, rt.name AS referenced_table, rc.name AS referenced_column FROM sys.foreign_keys AS f JOIN sys.foreign_key_columns AS fc ON fc.constraint_object_id = f.object_id JOIN sys.tables AS t ON t.object_id = f.parent_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = fc.parent_object_id AND c.column_id = fc.parent_column_id JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id ORDER BY s.name, t.name, f.name, fc.constraint_column_id";
+
 /// At most two instances a table; the newest comes last.
 /// <https://learn.microsoft.com/sql/relational-databases/system-tables/cdc-change-tables-transact-sql>
 const CAPTURE_INSTANCES: &str = "SELECT s.name AS schema_name, t.name AS table_name, ct.capture_instance FROM cdc.change_tables AS ct JOIN sys.tables AS t ON t.object_id = ct.source_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id ORDER BY ct.start_lsn";
+
+/// What each instance carries: fixed when it was made.
+/// <https://learn.microsoft.com/sql/relational-databases/system-tables/cdc-captured-columns-transact-sql>
+const CAPTURED_COLUMNS: &str = "SELECT s.name AS schema_name, t.name AS table_name, ct.capture_instance, cc.column_name FROM cdc.captured_columns AS cc JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id JOIN sys.tables AS t ON t.object_id = ct.source_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id ORDER BY ct.start_lsn, cc.column_ordinal";
+
+/// Indexes and LOB pages are counted in; a page has 8 KiB.
+/// <https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-db-partition-stats-transact-sql>
+const SIZES: &str = "SELECT s.name AS schema_name, t.name AS table_name, SUM(CASE WHEN p.index_id IN (0, 1) THEN p.row_count ELSE 0 END) AS [rows], SUM(p.used_page_count) AS [pages] FROM sys.dm_db_partition_stats AS p JOIN sys.tables AS t ON t.object_id = p.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id GROUP BY s.name, t.name ORDER BY s.name, t.name";
 
 /// <https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-db-partition-stats-transact-sql>
 const ROW_COUNT: &str = "SELECT SUM(p.row_count) AS [rows] FROM sys.dm_db_partition_stats AS p WHERE p.object_id = OBJECT_ID(@P1) AND p.index_id IN (0, 1)";
@@ -47,6 +62,22 @@ impl Statement {
 
     pub(crate) fn keys() -> Self {
         Self::plain(KEYS)
+    }
+
+    pub(crate) fn unique_indexes() -> Self {
+        Self::plain(UNIQUE_INDEXES)
+    }
+
+    pub(crate) fn foreign_keys() -> Self {
+        Self::plain(FOREIGN_KEYS)
+    }
+
+    pub(crate) fn captured_columns() -> Self {
+        Self::plain(CAPTURED_COLUMNS)
+    }
+
+    pub(crate) fn sizes() -> Self {
+        Self::plain(SIZES)
     }
 
     pub(crate) fn capture_instances() -> Self {

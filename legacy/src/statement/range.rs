@@ -9,7 +9,7 @@ use super::{
     Binder, Ident, Parameter, Statement, TableIdent, join,
     parameter::{bind, is_walkable},
 };
-use crate::{Error, KeyRange, LegacyRow};
+use crate::{Error, KeyRange, LegacyRow, TableScan};
 
 /// What a statement has to know of a table.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,12 @@ pub(crate) struct Source<'a> {
 impl<'a> From<&'a TablePlan> for Source<'a> {
     fn from(plan: &'a TablePlan) -> Self {
         Self { table: &plan.table, columns: &plan.columns, key: &plan.key }
+    }
+}
+
+impl<'a> From<&'a TableScan> for Source<'a> {
+    fn from(scan: &'a TableScan) -> Self {
+        Self { table: &scan.table, columns: &scan.columns, key: &scan.key }
     }
 }
 
@@ -86,6 +92,13 @@ pub(crate) fn range(source: Source<'_>, range: &KeyRange) -> Result<Statement, E
     let order = join(names, ", ");
     let text = format!("SELECT {columns} FROM {table}{filter} ORDER BY {order}");
     Ok(Statement { text, parameters: binder.parameters })
+}
+
+/// All rows of a table without a key, in no order.
+pub(crate) fn heap(source: Source<'_>) -> Statement {
+    let columns = join(source.columns.iter().map(|column| selected(column, "")), ", ");
+    let table = TableIdent::new(source.table);
+    Statement::plain(format!("SELECT {columns} FROM {table}"))
 }
 
 /// Every `rows`-th key, in key order.

@@ -3,17 +3,18 @@
 use super::{
     Outline, TableBook,
     cover::{self, Cell},
+    lob, lookup,
     null::on_null,
+    reference,
     table::PASSWORD,
     types,
 };
 use crate::{
     catalog::{Column, SqlType},
-    convert::{Make, RefRule},
+    convert::{Concat, Flags, Make, RefRule, width},
     encode,
-    file::{ColumnSaid, Kind, Literal, Mistakes, Said, closest},
-    key::{KeyKind, KeyPart},
-    plan::{Compare, EntityId, Field, OrphanPolicy, PgType, TargetColumn},
+    file::{ColumnSaid, Kind, Literal, LookedUp, Mistakes, Said},
+    plan::{Compare, Field, PgType, Reference, TargetColumn},
 };
 
 /// A column made.
@@ -22,15 +23,15 @@ pub(super) struct Made {
     pub(super) cells: Vec<Cell>,
     pub(super) target: TargetColumn,
     pub(super) field: Field,
-    pub(super) reference: Option<(EntityId, OrphanPolicy)>,
+    pub(super) reference: Option<Reference>,
 }
 
 /// A legacy column that a line names.
-struct Source<'c> {
-    said: Said<String>,
-    column: &'c Column,
+pub(super) struct Source<'c> {
+    pub(super) said: Said<String>,
+    pub(super) column: &'c Column,
     /// Its place in the rows that are read.
-    place: usize,
+    pub(super) place: usize,
 }
 
 pub(super) fn make(
@@ -61,14 +62,17 @@ pub(super) fn make(
     let mut reference = None;
     let make = match &said.kind {
         Kind::Make(make) => single(said, make, &sources, m)?,
+        Kind::Concat(rule) => concat(said, rule, &sources, m),
+        Kind::Lookup(looked_up) => looked_up_in(said, looked_up, &sources, book, m)?,
         Kind::XpoFile => xpo_file(said, &sources, m)?,
         Kind::Const(value) => constant(said, value, &sources, m)?,
-        Kind::Ref { to, orphans, empty_is_null } => {
-            let rule = reference_rule(said, to, &sources, outlines, book, m)?;
-            reference = Some((rule.entity, *orphans));
-            Make::Ref(RefRule { empty_is_null: *empty_is_null, ..rule })
+        Kind::Ref(to) => {
+            let rule = reference::rule(said, &to.to, &sources, outlines, book, m)?;
+            reference = reference::policies(said, to, rule.entity, outlines, m);
+            Make::Ref(RefRule { empty_is_null: to.empty_is_null, ..rule })
         }
     };
+    let make = lob::place(make, said, m);
     let field = Field {
         null: on_null(said, &make, outline, m),
         source: sources.first().map(|source| source.place),
@@ -116,12 +120,16 @@ fn check_sources(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>
     let wanted = match &said.kind {
         Kind::Const(_) => 0,
         Kind::XpoFile => 2,
-        Kind::Ref { .. } => sources.len().max(1),
-        Kind::Make(_) => 1,
+        Kind::Ref(_) => sources.len().max(1),
+        Kind::Concat(_) => sources.len().max(2),
+        Kind::Make(_) | Kind::Lookup(_) => 1,
     };
     if sources.len() != wanted {
         let help = match wanted {
             0 => "drop `from`".into(),
+            2 if matches!(said.kind, Kind::Concat(_)) => {
+                "write from = [\"FirstName\", \"LastName\"], or as = \"text\" for one column".into()
+            }
             2 => "write from = [\"Content\", \"size\"]".into(),
             _ => format!("write from = \"…\" with {wanted} legacy column"),
         };
@@ -179,8 +187,64 @@ fn single(
         Make::Float8 { .. } => Make::Float8 { single },
         Make::Numeric(rule) => Make::Numeric(crate::convert::NumberRule { single, ..rule }),
         Make::Money(rule) => Make::Money(crate::convert::NumberRule { single, ..rule }),
+        Make::Flags(rule) => flags(said, *rule, source, m),
         other => other,
     })
+}
+
+/// The bits of the column's own width: a negative int has no others.
+fn flags(said: &ColumnSaid, rule: Flags, source: &Source<'_>, m: &mut Mistakes<'_>) -> Make {
+    let sql_type = &source.column.sql_type;
+    let width = width(sql_type).unwrap_or_default();
+    let named = rule.named.iter().fold(rule.ignored, |named, (bit, _)| named | bit);
+    if named & !width != 0 {
+        let beyond = named & !width;
+        let message = format!("`{}` is {sql_type}, which has no bit {beyond}", source.said);
+        m.add(said.made_as.at, message, "name bits that the column has");
+    }
+    Make::Flags(Box::new(Flags { width, ..rule }))
+}
+
+/// Columns that a change may not carry are refused: of the others' new values and this one's
+/// unknown one nobody could make a whole, and the target would go on with an old one.
+fn concat(said: &ColumnSaid, rule: &Concat, sources: &[Source<'_>], m: &mut Mistakes<'_>) -> Make {
+    let places = sources.iter().map(|source| source.place).collect();
+    let make = Make::Concat(Box::new(Concat { sources: places, ..rule.clone() }));
+    for Source { said: from, column, .. } in sources {
+        let sql_type = &column.sql_type;
+        if let Some(help) = types::refusal(&make, sql_type) {
+            let message =
+                format!("`{from}` is {sql_type}, which can't be a part of `{}`", said.name);
+            m.add(from.at, message, help);
+        } else if sql_type.is_lob() {
+            let message = format!(
+                "`{from}` is {sql_type}: a change event has it only when it changed, so `{}` could not be made",
+                said.name
+            );
+            m.add(
+                from.at,
+                message,
+                "map the columns one by one, and put them together in Postgres",
+            );
+        }
+    }
+    make
+}
+
+fn looked_up_in(
+    said: &ColumnSaid,
+    looked_up: &LookedUp,
+    sources: &[Source<'_>],
+    book: &TableBook<'_>,
+    m: &mut Mistakes<'_>,
+) -> Option<Make> {
+    let Source { said: from, column, .. } = sources.first()?;
+    if let Some(help) = lookup::refusal(&column.sql_type) {
+        let message = format!("`{from}` is {}, which can't be looked up", column.sql_type);
+        m.add(said.made_as.at, message, help);
+        return None;
+    }
+    lookup::make(looked_up, column, book, m)
 }
 
 fn xpo_file(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>) -> Option<Make> {
@@ -237,51 +301,4 @@ fn constant(
         }
     };
     Some(Make::Const { field: field.into(), pg_type })
-}
-
-fn reference_rule(
-    said: &ColumnSaid,
-    to: &Said<String>,
-    sources: &[Source<'_>],
-    outlines: &[Outline<'_>],
-    book: &TableBook<'_>,
-    m: &mut Mistakes<'_>,
-) -> Option<RefRule> {
-    let Some(target) = outlines.iter().find(|outline| outline.said.name.value == to.value) else {
-        let names = outlines.iter().map(|outline| outline.said.name.value.as_str());
-        let help = closest(&to.value, names).map_or_else(
-            || "name an entity of these files".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
-        m.add(to.at, format!("there is no entity `{to}`"), help);
-        return None;
-    };
-    if target.key.is_empty() {
-        // Its own mistake has been told.
-        return None;
-    }
-    if target.key.len() != sources.len() {
-        let message = format!(
-            "the key of `{to}` has {} columns, and `{}` names {}",
-            target.key.len(),
-            said.name,
-            sources.len()
-        );
-        m.add(to.at, message, "name the referring columns in the order of that key");
-        return None;
-    }
-    let mut parts = Vec::new();
-    for (source, kind) in sources.iter().zip(&target.key) {
-        let collation = source.column.collation.as_deref().unwrap_or(&book.catalog.collation);
-        let from = KeyKind::of(&source.column.sql_type, collation);
-        if from.is_none_or(|from| !kind.accepts(from)) {
-            let message = format!(
-                "`{}` is {}, and the key of `{to}` has another type there",
-                source.said, source.column.sql_type
-            );
-            m.add(source.said.at, message, "name the referring columns in the order of that key");
-        }
-        parts.push(KeyPart { source: source.place, kind: *kind });
-    }
-    Some(RefRule { entity: target.id, parts, empty_is_null: false })
 }

@@ -19,21 +19,18 @@ pub(super) fn resolve(
 ) -> Option<Cell> {
     let drafts = outline.tables.iter().filter_map(|table| book.drafts.get(*table));
     let tables: Vec<&Table> = drafts.map(|draft| draft.table).collect();
-    let (owner, name) = match said.value.rsplit_once('.') {
-        Some((owner, name)) => (Some(owner), name),
-        None => (None, said.value.as_str()),
-    };
+    // Both names may have dots in them, so they are compared whole and not taken apart.
+    let wanted = said.value.as_str();
+    let name = wanted.rsplit_once('.').map_or(wanted, |(_, name)| name);
     let mut found: Vec<Cell> = Vec::new();
     for (part, table) in tables.iter().enumerate() {
-        let owned = owner.is_none_or(|owner| {
-            owner.eq_ignore_ascii_case(&table.table.name)
-                || owner.eq_ignore_ascii_case(&table.table.to_string())
-        });
-        let columns = table.columns.iter();
-        let column = columns.enumerate().find(|(_, c)| c.name.eq_ignore_ascii_case(name));
-        if let (true, Some((column, _))) = (owned, column) {
-            found.push((part, column));
-        }
+        let named = |column: &Column| {
+            let name = &column.name;
+            name.eq_ignore_ascii_case(wanted)
+                || format!("{}.{name}", table.table.name).eq_ignore_ascii_case(wanted)
+                || format!("{}.{name}", table.table).eq_ignore_ascii_case(wanted)
+        };
+        found.extend(table.columns.iter().position(named).map(|column| (part, column)));
     }
     match found.as_slice() {
         [only] => Some(*only),
@@ -103,7 +100,8 @@ pub(super) fn check(
 fn advice(column: &Column) -> String {
     match column.name.as_str() {
         "GCRecord" => {
-            "write soft_delete = \"deleted_at\" (or \"delete\"), or leave it out with the reason"
+            "write soft_delete = \"deleted_at\" (or \"delete\", \"archive\"), or leave it out with the \
+             reason"
                 .into()
         }
         "OptimisticLockField" => {

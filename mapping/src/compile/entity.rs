@@ -4,6 +4,7 @@ use super::{
     Outline, TableBook,
     column::{self, Made},
     cover::{self, Cell},
+    filter, lob,
     outline::{is_name, target},
     unique, xpo,
 };
@@ -11,8 +12,8 @@ use crate::{
     convert::Make,
     file::{EntitySaid, Mistakes, Said},
     plan::{
-        Candidate, Compare, EntityId, EntityPlan, Field, Part, PgType, Reference, SoftDelete,
-        TableId, TargetColumn,
+        Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, SoftDelete, TableId,
+        TargetColumn,
     },
 };
 
@@ -67,6 +68,7 @@ pub(super) fn build(
         placed.push(xpo::deleted_at());
     }
     xpo::object_type(outline, &mut used, book, m);
+    let filter = filter::make(outline, &mut used, book, m);
     cover::check(outline, &used, book, m);
     for (part, table) in outline.tables.iter().enumerate() {
         let columns = placed.iter().enumerate().filter(|(_, column)| column.part == part);
@@ -83,7 +85,8 @@ pub(super) fn build(
     }
     plan.columns.extend(placed.iter().map(|placed| placed.column.clone()));
     plan.unique = unique::rules(said, &plan, m);
-    add_candidates(outline, placed, soft_deleted, id_time, book);
+    let root = Root { soft_deleted, filter };
+    add_candidates(outline, placed, root, id_time, book);
     plan
 }
 
@@ -102,19 +105,22 @@ fn mapped_columns(
         from.iter().filter_map(resolve).collect()
     };
     used.extend(untold(&outline.said.unclear, book));
+    let mut skipped = Vec::new();
     for said in &outline.said.columns {
+        if let Some(columns) = lob::skip(said, outline, book, m) {
+            skipped.push((said, columns));
+            continue;
+        }
         let Some(made) = column::make(said, outline, outlines, book, m) else {
             used.extend(untold(&said.from, book));
             continue;
         };
         let Made { part, cells, target, field, reference } = made;
-        if let Some((entity, orphans)) = reference {
-            let column = target.name.clone();
-            plan.references.push(Reference { column, entity, orphans });
-        }
+        plan.references.extend(reference);
         used.extend(&cells);
         placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
     }
+    lob::leave_out(skipped, outline, used, book, m);
     placed
 }
 
@@ -171,10 +177,17 @@ fn id_time(
     Some(cell)
 }
 
+/// What only an entity's root says of a row.
+struct Root {
+    /// The place of `GCRecord`.
+    soft_deleted: Option<usize>,
+    filter: Option<Box<Filter>>,
+}
+
 fn add_candidates(
     outline: &Outline<'_>,
     placed: Vec<Placed>,
-    soft_deleted: Option<usize>,
+    mut root: Root,
     id_time: Option<Cell>,
     book: &mut TableBook<'_>,
 ) {
@@ -186,10 +199,12 @@ fn add_candidates(
             entity,
             part: u8::try_from(part).unwrap_or(u8::MAX),
             types: if part == 0 { types() } else { Vec::new() },
-            soft_deleted: soft_deleted.filter(|_| part == 0),
+            filter: if part == 0 { root.filter.take() } else { None },
+            soft_deleted: root.soft_deleted.filter(|_| part == 0),
             soft_delete: if part == 0 { soft_delete } else { SoftDelete::None },
             fields: Vec::new(),
             id_time: None,
+            numbers: Vec::new(),
         })
         .collect();
     for column in placed {

@@ -18,7 +18,9 @@ pub(super) fn on_null(
     outline: &Outline<'_>,
     m: &mut Mistakes<'_>,
 ) -> OnNull {
-    let soft = outline.said.soft_delete == Some(SoftDelete::DeletedAt);
+    // Their rows are mapped, and have lost their references by then.
+    let soft =
+        matches!(outline.said.soft_delete, Some(SoftDelete::DeletedAt | SoftDelete::Archive));
     match (&said.default, said.not_null) {
         (Some(default), _) => match default_field(make, &default.value) {
             Ok(field) => OnNull::Field(field.into()),
@@ -50,11 +52,33 @@ fn default_field(make: &Make, default: &Literal) -> Result<Vec<u8>, String> {
             named(&mut field, text);
             return Ok(field);
         }
+        (Make::Lookup(lookup), Literal::Text(text)) => {
+            if !lookup.has(text) {
+                return Err(format!("is `{text}`, which `{}` does not have", lookup.name));
+            }
+            named(&mut field, text);
+            return Ok(field);
+        }
+        // The whole text, or the part itself.
+        (Make::Concat(rule), Literal::Text(_)) => {
+            return default_field(&Make::Text(rule.clean), default);
+        }
+        (Make::Split(rule), Literal::Text(_)) => {
+            return default_field(&Make::Text(rule.clean), default);
+        }
         (Make::Type(_), Literal::Text(text)) => {
             named(&mut field, text);
             return Ok(field);
         }
-        (Make::Const { .. } | Make::Ref(_) | Make::XpoFile { .. } | Make::Bytea, _) => {
+        (Make::Concat(_), _) => return Err("is of another type than the column".into()),
+        (
+            Make::Const { .. }
+            | Make::Ref(_)
+            | Make::XpoFile { .. }
+            | Make::Object(_)
+            | Make::Bytea,
+            _,
+        ) => {
             return Err("can't be written: the column has no default".into());
         }
         _ => {}

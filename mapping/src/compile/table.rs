@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Outline, other_type};
 use crate::{
     catalog::{Catalog, Column, LegacyTable, Table},
-    file::{FileSaid, Mistakes, Said, closest},
+    file::{FileSaid, LookupSaid, Mistakes, Said, closest},
     key::KeyPart,
-    plan::{Candidate, EntityId, LeftOut, TableRole},
+    plan::{Candidate, EntityId, LeftOut, RowFilter, TableRole},
 };
 
 /// A table on its way into the plan.
@@ -23,6 +23,7 @@ pub(super) struct TableDraft<'c> {
     pub(super) object_type: Option<usize>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) filters: Vec<RowFilter>,
     pub(super) sensitive: Vec<String>,
 }
 
@@ -68,6 +69,7 @@ pub(super) struct TableBook<'c> {
     pub(super) catalog: &'c Catalog,
     pub(super) drafts: Vec<TableDraft<'c>>,
     pub(super) object_types: bool,
+    pub(super) lookups: Vec<LookupSaid>,
 }
 
 /// XPO's column of password hashes: never shown, whatever a file says (trap 20).
@@ -75,7 +77,7 @@ pub(super) const PASSWORD: &str = "StoredPassword";
 
 impl<'c> TableBook<'c> {
     pub(super) fn new(catalog: &'c Catalog) -> Self {
-        Self { catalog, drafts: Vec::new(), object_types: false }
+        Self { catalog, drafts: Vec::new(), object_types: false, lookups: Vec::new() }
     }
 
     /// The draft of a table that a file names.
@@ -105,6 +107,7 @@ impl<'c> TableBook<'c> {
                 object_type: None,
                 candidates: Vec::new(),
                 left_out: Vec::new(),
+                filters: Vec::new(),
                 sensitive: passwords.map(|column| column.name.clone()).collect(),
             });
             self.drafts.len() - 1
@@ -165,41 +168,43 @@ fn service(
     Some(index)
 }
 
-/// A table's rows must say whose they are where it feeds several entities.
+/// A table's rows must say whose they are where it feeds several entities: each names its types,
+/// or each has a filter.
 pub(super) fn check_candidates(
     outlines: &[Outline<'_>],
     book: &TableBook<'_>,
     m: &mut Mistakes<'_>,
 ) {
     for draft in book.drafts.iter().filter(|draft| draft.feeds.len() > 1) {
+        let feeds = draft.feeds.iter();
+        let fed: Vec<(&Outline<'_>, u8)> = feeds
+            .filter_map(|(entity, part)| Some((outlines.get(usize::from(entity.0))?, *part)))
+            .collect();
+        let by_type = fed.iter().any(|(outline, _)| !outline.said.types.is_empty());
         let mut types: Vec<&str> = Vec::new();
-        for (entity, part) in &draft.feeds {
-            let Some(outline) = outlines.get(usize::from(entity.0)) else { continue };
-            let table = &draft.table.table;
-            if *part > 0 {
+        for (outline, part) in fed {
+            let (table, name) = (&draft.table.table, &outline.said.name);
+            if part > 0 {
                 let message = format!(
                     "`{table}` is a part of several entities, and its rows do not say whose they are"
                 );
-                m.add(
-                    outline.said.name.at,
-                    message,
-                    "only the root, which has ObjectType, can be shared",
-                );
-            } else if outline.said.types.is_empty() {
+                m.add(name.at, message, "only the root, which has ObjectType, can be shared");
+            } else if by_type && outline.said.types.is_empty() {
+                let message =
+                    format!("`{table}` feeds several entities, and `{name}` names no type");
+                m.add(name.at, message, "write type = \"Full.Name.Of.The.Class\"");
+            } else if !by_type && outline.said.filter.is_empty() {
                 let message = format!(
-                    "`{table}` feeds several entities, and `{}` names no type",
-                    outline.said.name
+                    "`{table}` feeds several entities, and `{name}` does not say which rows it takes"
                 );
-                m.add(outline.said.name.at, message, "write type = \"Full.Name.Of.The.Class\"");
+                let help = "write type = \"Full.Name.Of.The.Class\", or [entity.where] with a column that tells";
+                m.add(name.at, message, help);
             }
             for name in &outline.said.types {
                 if types.contains(&name.value.as_str()) {
                     let message = format!("rows of type `{name}` belong to two entities");
-                    m.add(
-                        name.at,
-                        message,
-                        "a row becomes at most one target row: drop it in one entity",
-                    );
+                    let help = "a row becomes at most one target row: drop it in one entity";
+                    m.add(name.at, message, help);
                 }
                 types.push(&name.value);
             }

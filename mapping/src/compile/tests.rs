@@ -68,6 +68,62 @@ Name = ""
 }
 
 #[test]
+fn all_mistakes_in_filters_flags_texts_and_look_ups_are_told_at_once() {
+    insta::assert_snapshot!(told(
+        r#"
+domain = "test"
+
+[lookup.unused]
+a = "b"
+[lookup.empty]
+[lookup.countries]
+496 = "MN"
+MN = "MN"
+643 = 7
+[lookup.codes]
+mnt = "MNT"
+"MNT " = "tugrik"
+
+[[entity]]
+name = "branches"
+from = "dbo.Branch"
+[entity.where]
+Clsoed = true
+Closed = { is = true, not = false }
+CLOSED = 1
+Region = { is = "one", nul = true }
+Note = "x"
+Opened = []
+Id = {}
+Country.No = 1
+FullName = ["a", "A "]
+[entity.columns]
+rights = { from = "Rights", as = "flags", values = { 0 = "none", 1 = "read", 2 = "read", 3 = "both", 4294967296 = "far" }, ignore = { 1 = "twice" }, unknown = "ignore" }
+name = { from = "FirstName", as = "concat", separator = " " }
+whole = { from = ["LastName", "Note", "Closed"], as = "concat", blank = "drop" }
+family = { from = "FullName", as = "split", separator = "", part = 0 }
+given = { from = "FullName", as = "split", absent = "maybe" }
+country = { from = "CountryNo", as = "lookup", in = "countries", default = "XX" }
+currency = { from = "CurrencyCode", as = "lookup", in = "codes" }
+again = { from = "CurrencyCode", as = "lookup", in = "code" }
+nowhere = { from = "CurrencyCode", as = "lookup" }
+note = { from = "Note", as = "lookup", in = "codes" }
+never = { from = "Region", as = "lookup", in = "empty" }
+
+[[entity]]
+name = "copies"
+from = "dbo.Branch"
+
+[[entity]]
+name = "tenants"
+parts = ["dbo.Party", "dbo.Tenant"]
+[entity.where]
+Tenant.VatPayer = true
+"#
+    ));
+}
+
+#[test]
 fn syntax_errors_hide_nothing_in_other_files() {
     let broken = MappingFile {
         name: "a.toml".into(),
@@ -109,7 +165,7 @@ fn nothing_is_forgotten() {
         "[entity.columns]\ncontract_id",
         &[(
             "legacy column `Invoice.GCRecord` is mapped nowhere",
-            "write soft_delete = \"deleted_at\" (or \"delete\"), or leave it out with the reason",
+            "write soft_delete = \"deleted_at\" (or \"delete\", \"archive\"), or leave it out with the reason",
         )],
     );
 }
@@ -232,6 +288,38 @@ fn what_is_unique_is_of_the_entity() {
 }
 
 #[test]
+fn a_policy_for_deleted_parents_needs_some_that_stay() {
+    let to_tenants = "to = \"tenants\", orphans = \"refuse\"";
+    check(
+        to_tenants,
+        &format!("{to_tenants}, deleted = \"refuse\""),
+        &[(
+            "no soft-deleted row of `tenants` stays to be pointed at",
+            "drop `deleted`: such a parent is missing, so `orphans` decides",
+        )],
+    );
+    let to_contracts = "as = \"ref\", to = \"contracts\" }\nline_no";
+    check(
+        to_contracts,
+        "as = \"ref\", to = \"contracts\", deleted = \"allow\" }\nline_no",
+        &[(
+            "rows of `contracts` are never soft-deleted",
+            "drop `deleted`, or write soft_delete = \"deleted_at\" in `contracts`",
+        )],
+    );
+    let to_properties = "to = \"properties\", not_null = true";
+    check(
+        to_properties,
+        &format!("{to_properties}, orphans = \"null\", deleted = \"null\""),
+        &[
+            ("`property_id` is not_null, and deleted = \"null\" clears it", "drop one of the two"),
+            ("`property_id` is not_null, and orphans = \"null\" clears it", "drop one of the two"),
+        ],
+    );
+    check(to_properties, &format!("{to_properties}, deleted = \"refuse\""), &[]);
+}
+
+#[test]
 fn a_part_has_room_for_as_many_columns_as_its_mask() {
     let columns = |count: usize| {
         let lines = (0..count).map(|n| format!("c{n} = {{ as = \"const\", value = {n} }}\n"));
@@ -253,4 +341,25 @@ fn the_version_depends_on_every_text_and_on_no_order() {
     let (one, two) = (version(&[file(MAPPING), other.clone()]), version(&[other, file(MAPPING)]));
     assert_eq!(one, two);
     assert_ne!(one, version(&[file(MAPPING)]));
+}
+
+/// XPO takes any name that an attribute gives; a mapping file has to find it.
+#[test]
+fn a_column_with_a_dot_in_its_name_is_found() {
+    let mut catalog = catalog();
+    let owner = catalog.tables.iter_mut().find(|t| t.table.name == "Owner").expect("a table");
+    let rate = owner.column("CommissionRate").expect("a column").clone();
+    let columns = ["Rate.Old", "Rate.New"];
+    owner
+        .columns
+        .extend(columns.map(|name| crate::catalog::Column { name: name.into(), ..rate.clone() }));
+    let line = "commission = { from = \"CommissionRate\", as = \"float8\" }";
+    let lines = format!(
+        "{line}\nold = {{ from = \"Rate.Old\", as = \"float8\" }}\n\
+         new = {{ from = \"Owner.Rate.New\", as = \"float8\" }}"
+    );
+    let text = MAPPING.replacen(line, &lines, 1);
+    let plan = Plan::compile(&[file(&text)], &catalog).expect("no mistakes");
+    let owners = plan.entity("owners").expect("the owners");
+    assert!(["old", "new"].iter().all(|name| owners.columns.iter().any(|c| c.name == *name)));
 }

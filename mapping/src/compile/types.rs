@@ -1,6 +1,9 @@
 //! Which legacy types a converter takes.
 
-use crate::{catalog::SqlType, convert::Make};
+use crate::{
+    catalog::SqlType,
+    convert::{Content, Make},
+};
 
 /// A class of legacy types.
 fn class(sql_type: &SqlType) -> &'static str {
@@ -38,8 +41,12 @@ fn takes(make: &Make) -> &'static [&'static str] {
         Make::Numeric(_) | Make::Money(_) => {
             &["decimal", "money", "float", "int", "bigint", "text"]
         }
-        Make::Text(_) => &["text", "xml", "int", "bigint", "uniqueidentifier"],
-        Make::Bytea | Make::XpoFile { .. } => &["binary"],
+        Make::Text(_) | Make::Object(Content::Text(_)) => {
+            &["text", "xml", "int", "bigint", "uniqueidentifier"]
+        }
+        Make::Concat(_) => &["text", "int", "bigint", "uniqueidentifier"],
+        Make::Split(_) => &["text"],
+        Make::Bytea | Make::XpoFile { .. } | Make::Object(_) => &["binary"],
         Make::Uuid => &["uniqueidentifier", "text"],
         Make::Date { .. } => &["date", "datetime"],
         Make::Time { .. } => &["time"],
@@ -49,8 +56,10 @@ fn takes(make: &Make) -> &'static [&'static str] {
             None => &["datetimeoffset"],
         },
         Make::Enum(_) => &["int", "bigint", "bit", "text"],
-        Make::Color | Make::Type(_) => &["int", "bigint"],
+        Make::Flags(_) | Make::Color | Make::Type(_) => &["int", "bigint"],
         Make::Seconds => &["float", "int", "bigint"],
+        // The compiler of look-ups looks closer.
+        Make::Lookup(_) => &["int", "bigint", "text"],
         Make::Const { .. } | Make::Ref(_) | Make::DeletedAt => &[],
     }
 }

@@ -4,7 +4,10 @@
 //! length agrees. Gzip and zlib carry a check sum, so they are tried first; then the bytes as
 //! they are; raw deflate, which almost any bytes begin to look like, comes last.
 
-use std::io::{Read, Take};
+use std::{
+    borrow::Cow,
+    io::{Read, Take},
+};
 
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
@@ -17,6 +20,14 @@ pub(crate) fn inflate(
     size: &LegacyValue<'_>,
     out: &mut Vec<u8>,
 ) -> Converted {
+    put_sized(out, &read(content, size)?)
+}
+
+/// The content as it was before XAF compressed it.
+pub(super) fn read<'v>(
+    content: &'v LegacyValue<'_>,
+    size: &LegacyValue<'_>,
+) -> Result<Cow<'v, [u8]>, Fault> {
     let LegacyValue::Bytes(content) = content else { return Err(wrong_type()) };
     let size = match size {
         LegacyValue::Int(size) => usize::try_from(*size).ok(),
@@ -30,13 +41,13 @@ pub(crate) fn inflate(
     let zlib = || exactly(ZlibDecoder::new(&**content).take(limit(size)), size);
     let deflate = || exactly(DeflateDecoder::new(&**content).take(limit(size)), size);
     if let Some(inflated) = gzip().or_else(zlib) {
-        return put_sized(out, &inflated);
+        return Ok(Cow::Owned(inflated));
     }
     if content.len() == size {
-        return put_sized(out, content);
+        return Ok(Cow::Borrowed(content));
     }
     match deflate() {
-        Some(inflated) => put_sized(out, &inflated),
+        Some(inflated) => Ok(Cow::Owned(inflated)),
         None => Err(Fault::new(
             "file.length",
             "has no reading (gzip, zlib, deflate, as it is) of the length that its length column says",

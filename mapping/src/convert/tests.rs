@@ -66,6 +66,24 @@ fn every_make() -> Vec<Make> {
             unknown: Some("other".into()),
             ..EnumValues::default()
         }),
+        Make::Flags(Box::new(Flags {
+            named: vec![(1, "a".into()), (1 << 63, "z".into())],
+            ignored: 6,
+            unknown: Some("other".into()),
+            width: u64::MAX,
+        })),
+        Make::Split(Box::new(Split {
+            separator: "a".into(),
+            part: 1,
+            absent_is_null: true,
+            clean: loose,
+        })),
+        Make::Lookup(Box::new(Lookup {
+            kind: crate::key::KeyKind::Int,
+            texts: Vec::new(),
+            unknown: Some("other".into()),
+            name: "l".into(),
+        })),
         Make::Color,
         Make::Seconds,
         Make::Type(TypeValues::default()),

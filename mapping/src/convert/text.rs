@@ -45,45 +45,86 @@ impl TextRule {
 
 pub(super) fn text(value: &LegacyValue<'_>, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
     match value {
-        LegacyValue::Text(text) => clean(text, rule, out),
-        LegacyValue::BrokenText(text) if rule.replace_surrogates => clean(text, rule, out),
-        LegacyValue::BrokenText(_) => Err(Fault::new(
-            "text.surrogate",
-            "holds half a surrogate pair; say `surrogate = \"replace\"`, or correct the row",
-        )),
         LegacyValue::Int(number) => short(number, out),
         LegacyValue::Guid(guid) => short(guid, out),
-        _ => Err(wrong_type()),
+        value => match cleaned(value, rule)? {
+            Some(text) => put_sized(out, text.as_bytes()),
+            None => Ok(Wrote::Nothing),
+        },
     }
 }
 
-fn clean(text: &str, rule: &TextRule, out: &mut Vec<u8>) -> Converted {
-    let stripped = match text.as_bytes().contains(&0) {
-        false => Cow::Borrowed(text),
-        true if rule.strip_nul => Cow::Owned(text.replace('\0', "")),
-        true => {
-            return Err(Fault::new(
-                "text.nul",
-                "holds U+0000, which Postgres refuses; say `nul = \"strip\"`, or correct the row",
-            ));
-        }
+/// The text, cleaned; `None` when it means NULL.
+pub(super) fn cleaned<'v>(
+    value: &'v LegacyValue<'_>,
+    rule: &TextRule,
+) -> Result<Option<Cow<'v, str>>, Fault> {
+    let text = match value {
+        LegacyValue::Text(text) => clean(text, rule)?,
+        LegacyValue::BrokenText(text) if rule.replace_surrogates => clean(text, rule)?,
+        LegacyValue::BrokenText(_) => return Err(surrogate()),
+        LegacyValue::Int(number) => return Ok(Some(Cow::Owned(number.to_string()))),
+        LegacyValue::Guid(guid) => return Ok(Some(Cow::Owned(guid.to_string()))),
+        _ => return Err(wrong_type()),
     };
-    let text = rule.trimmed(&stripped);
-    if rule.empty_is_null && text.is_empty() {
-        return Ok(Wrote::Nothing);
+    Ok((!rule.empty_is_null || !text.is_empty()).then_some(text))
+}
+
+/// Appends a text's bytes without a length; nothing for NULL.
+pub(super) fn append(
+    value: &LegacyValue<'_>,
+    rule: &TextRule,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let written = match value {
+        LegacyValue::Null => return Ok(()),
+        LegacyValue::Text(text) => {
+            out.extend_from_slice(clean(text, rule)?.as_bytes());
+            return Ok(());
+        }
+        LegacyValue::BrokenText(text) if rule.replace_surrogates => {
+            out.extend_from_slice(clean(text, rule)?.as_bytes());
+            return Ok(());
+        }
+        LegacyValue::BrokenText(_) => return Err(surrogate()),
+        LegacyValue::Int(number) => write!(Into(out), "{number}"),
+        LegacyValue::Guid(guid) => write!(Into(out), "{guid}"),
+        _ => return Err(wrong_type()),
+    };
+    written.map_err(|_| wrong_type())
+}
+
+pub(super) fn surrogate() -> Fault {
+    Fault::new(
+        "text.surrogate",
+        "holds half a surrogate pair; say `surrogate = \"replace\"`, or correct the row",
+    )
+}
+
+/// A text as the rule leaves it.
+pub(super) fn clean<'t>(text: &'t str, rule: &TextRule) -> Result<Cow<'t, str>, Fault> {
+    match text.as_bytes().contains(&0) {
+        false => Ok(Cow::Borrowed(rule.trimmed(text))),
+        true if rule.strip_nul => Ok(Cow::Owned(rule.trimmed(&text.replace('\0', "")).to_owned())),
+        true => Err(Fault::new(
+            "text.nul",
+            "holds U+0000, which Postgres refuses; say `nul = \"strip\"`, or correct the row",
+        )),
     }
-    put_sized(out, text.as_bytes())
+}
+
+/// Formats to the end of a row.
+struct Into<'a>(&'a mut Vec<u8>);
+
+impl Write for Into<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// Numbers and GUIDs as text, without an allocation.
 fn short(value: &dyn std::fmt::Display, out: &mut Vec<u8>) -> Converted {
-    struct Into<'a>(&'a mut Vec<u8>);
-    impl Write for Into<'_> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    }
     let begin = out.len();
     out.extend_from_slice(&encode::NULL);
     let written = write!(Into(out), "{value}");

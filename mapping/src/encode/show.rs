@@ -27,6 +27,7 @@ fn show(pg_type: PgType, bytes: &[u8]) -> Option<String> {
         PgType::Float8 => f64::from_be_bytes(bytes.try_into().ok()?).to_string(),
         PgType::Numeric { .. } => numeric(bytes)?,
         PgType::Text => cut(std::str::from_utf8(bytes).ok()?),
+        PgType::TextArray => cut(&texts(bytes)?),
         PgType::Bytea => hex(bytes),
         PgType::Uuid => uuid::Uuid::from_slice(bytes).ok()?.to_string(),
         PgType::Date => date(i32::from_be_bytes(bytes.try_into().ok()?))?,
@@ -41,6 +42,34 @@ fn cut(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// `{a,"b c"}`: quoted where Postgres quotes.
+fn texts(bytes: &[u8]) -> Option<String> {
+    let (head, mut rest) = bytes.split_first_chunk::<12>()?;
+    let dimensions = i32::from_be_bytes(*head.first_chunk()?);
+    if dimensions == 0 {
+        return rest.is_empty().then(|| "{}".to_owned());
+    }
+    let (dimension, elements) = rest.split_first_chunk::<8>()?;
+    let count = usize::try_from(i32::from_be_bytes(*dimension.first_chunk()?)).ok()?;
+    rest = elements;
+    let mut shown = Vec::new();
+    for element in crate::row::fields(rest) {
+        shown.push(match element {
+            Some(text) => quoted(std::str::from_utf8(text).ok()?),
+            None => "NULL".to_owned(),
+        });
+    }
+    (dimensions == 1 && shown.len() == count).then(|| format!("{{{}}}", shown.join(",")))
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| !"{},\"\\ \t\n\r\u{b}\u{c}".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) && !text.eq_ignore_ascii_case("null") {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,14 +3,16 @@
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Literal, Mistakes, Said, closest,
-    options::{Options, entries, place},
+    Literal, Lob, Mistakes, Said, closest, compose, flags, lob,
+    lookup::{self, LookedUp},
+    options::{Level, Options, entries, place},
     time,
+    words::MADE_AS,
 };
 use crate::{
-    convert::{EnumValues, Make, NumberRule, TextRule, Trim, TypeValues},
+    convert::{Concat, EnumValues, Make, NumberRule, TypeValues},
     decimal::Round,
-    plan::OrphanPolicy,
+    plan::{DeletedParents, OrphanPolicy},
 };
 
 /// What a column's line says.
@@ -28,40 +30,29 @@ pub(crate) struct ColumnSaid {
     pub(crate) sensitive: bool,
     /// The reason of `compare = "skip: …"`.
     pub(crate) skip: Option<String>,
+    pub(crate) lob: Lob,
 }
 
 /// How it is made, as far as a file alone can say.
 #[derive(Debug)]
 pub(crate) enum Kind {
     Make(Make),
+    /// With the places of its columns to be filled in.
+    Concat(Concat),
+    Lookup(LookedUp),
     XpoFile,
     Const(Said<Literal>),
-    Ref { to: Said<String>, orphans: OrphanPolicy, empty_is_null: bool },
+    Ref(RefSaid),
 }
 
-const MADE_AS: [&str; 21] = [
-    "bool",
-    "int2",
-    "int4",
-    "int8",
-    "float8",
-    "numeric",
-    "money",
-    "text",
-    "bytea",
-    "uuid",
-    "date",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "enum",
-    "color",
-    "seconds",
-    "type",
-    "xpo-file",
-    "const",
-    "ref",
-];
+/// A reference to another entity.
+#[derive(Debug)]
+pub(crate) struct RefSaid {
+    pub(crate) to: Said<String>,
+    pub(crate) orphans: OrphanPolicy,
+    pub(crate) deleted: Option<Said<DeletedParents>>,
+    pub(crate) empty_is_null: bool,
+}
 
 /// Reads a column; what it is made from when it is not even clear how.
 pub(super) fn read(
@@ -69,7 +60,7 @@ pub(super) fn read(
     table: &DeTable<'_>,
     m: &mut Mistakes<'_>,
 ) -> Result<ColumnSaid, Vec<Said<String>>> {
-    let mut options = Options::new(table, name.at, format!("column `{name}`"));
+    let mut options = Options::new(Level::Column, table, name.at, format!("column `{name}`"));
     let from = options.texts("from", m).unwrap_or_default();
     let Some(made_as) = options.text("as", m) else {
         m.add(
@@ -79,10 +70,11 @@ pub(super) fn read(
         );
         return Err(from);
     };
-    if !MADE_AS.contains(&made_as.value.as_str()) {
-        let help = match closest(&made_as.value, MADE_AS) {
+    let made: Vec<&str> = MADE_AS.iter().map(|(made, _)| *made).collect();
+    if !made.contains(&made_as.value.as_str()) {
+        let help = match closest(&made_as.value, made.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", MADE_AS.join(", ")),
+            None => format!("there are {}", made.join(", ")),
         };
         m.add(made_as.at, format!("nothing is made as `{made_as}`"), help);
         return Err(from);
@@ -92,7 +84,7 @@ pub(super) fn read(
     let not_null = options.flag("not_null", m);
     let sensitive = options.flag("sensitive", m);
     let skip = skip(&mut options, m);
-    options.choice("lob", &[("inline", ())], m);
+    let lob = lob::read(&mut options, m);
     let null = match made_as.value.as_str() {
         "enum" => options.literal("null", m),
         _ => None,
@@ -112,6 +104,7 @@ pub(super) fn read(
         not_null,
         sensitive,
         skip,
+        lob,
     })
 }
 
@@ -146,34 +139,22 @@ fn kind(made_as: &str, options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> O
             let round = round(options, m);
             Make::Money(NumberRule { scale: digits, precision: None, round, single: false })
         }
-        "text" => Make::Text(TextRule {
-            trim: options.choice("trim", &TRIMS, m).unwrap_or(Trim::None),
-            empty_is_null: empty(options, m),
-            strip_nul: options.choice("nul", &[("reject", false), ("strip", true)], m)
-                == Some(true),
-            replace_surrogates: options.choice(
-                "surrogate",
-                &[("reject", false), ("replace", true)],
-                m,
-            ) == Some(true),
-        }),
+        "text" => Make::Text(compose::text(options, m)),
+        "concat" => return Some(Kind::Concat(compose::concat(options, m))),
+        "split" => Make::Split(Box::new(compose::split(options, m))),
         "bytea" => Make::Bytea,
         "uuid" => Make::Uuid,
         "color" => Make::Color,
         "seconds" => Make::Seconds,
         "date" | "time" | "timestamp" | "timestamptz" => time::make(made_as, options, m),
         "enum" => Make::Enum(enum_values(options, m)),
+        "lookup" => return lookup::column(options, m).map(Kind::Lookup),
+        "flags" => Make::Flags(Box::new(flags::flags(options, m))),
         "type" => Make::Type(type_values(options, m)),
         "xpo-file" => return Some(Kind::XpoFile),
         "const" => return constant(options, m),
         _ => return reference(options, m),
     }))
-}
-
-const TRIMS: [(&str, Trim); 3] = [("none", Trim::None), ("end", Trim::End), ("both", Trim::Both)];
-
-fn empty(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> bool {
-    options.choice("empty", &[("keep", false), ("null", true)], m) == Some(true)
 }
 
 /// A number that has to be said. On a mistake the column is still made, with 0.
@@ -183,15 +164,15 @@ fn wanted(
     max: u8,
     m: &mut Mistakes<'_>,
 ) -> Option<u8> {
-    if options.get(key).is_none() {
+    let number = options.number(key, max, m);
+    if !options.has(key) {
         m.add(
             options.at,
             format!("the column does not say its `{key}`"),
             format!("write {key} = 2, for instance"),
         );
-        return Some(0);
     }
-    Some(options.number(key, max, m).unwrap_or(0))
+    Some(number.unwrap_or(0))
 }
 
 fn round(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Round {
@@ -282,13 +263,10 @@ fn constant(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind>
 }
 
 fn reference(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind> {
-    let policies = [
-        ("refuse", OrphanPolicy::Refuse),
-        ("null", OrphanPolicy::Null),
-        ("allow", OrphanPolicy::Allow),
-    ];
-    let orphans = options.choice("orphans", &policies, m).unwrap_or(OrphanPolicy::Refuse);
-    let empty_is_null = empty(options, m);
+    let orphans = options.choice("orphans", &ORPHANS, m).unwrap_or(OrphanPolicy::Refuse);
+    let at = options.get("deleted").map(|said| place(options.at.file, said));
+    let deleted = options.choice("deleted", &DELETED_PARENTS, m);
+    let empty_is_null = compose::empty(options, m);
     let Some(to) = options.text("to", m) else {
         m.add(
             options.at,
@@ -297,5 +275,18 @@ fn reference(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Kind
         );
         return None;
     };
-    Some(Kind::Ref { to, orphans, empty_is_null })
+    let deleted = at.zip(deleted).map(|(at, deleted)| Said::new(deleted, at));
+    Some(Kind::Ref(RefSaid { to, orphans, deleted, empty_is_null }))
 }
+
+const ORPHANS: [(&str, OrphanPolicy); 3] = [
+    ("refuse", OrphanPolicy::Refuse),
+    ("null", OrphanPolicy::Null),
+    ("allow", OrphanPolicy::Allow),
+];
+
+const DELETED_PARENTS: [(&str, DeletedParents); 3] = [
+    ("allow", DeletedParents::Allow),
+    ("null", DeletedParents::Null),
+    ("refuse", DeletedParents::Refuse),
+];

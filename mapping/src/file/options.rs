@@ -9,11 +9,46 @@ use super::{Literal, Mistakes, Place, Said};
 
 /// A table of a mapping file.
 pub(super) struct Options<'t, 'i> {
+    level: Level,
     table: &'t DeTable<'i>,
     /// What the table is, for messages: "a column made as `text`".
     what: String,
     pub(super) at: Place,
-    asked: Vec<&'static str>,
+    asked: Asked,
+}
+
+/// Which of the language's tables one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    File,
+    Ignore,
+    Sequence,
+    Entity,
+    Unique,
+    Column,
+    Condition,
+}
+
+/// The keys that a table was asked for, in the order of asking. The schema is made of them, so
+/// that it knows exactly what the reader knows.
+pub(super) type Asked = Vec<(&'static str, Shape)>;
+
+/// What a key was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Whatever the caller makes of it.
+    Any,
+    Text,
+    Texts,
+    Flag,
+    /// From 0 to this.
+    Number(u8),
+    Choice(Vec<&'static str>),
+    Literal,
+    Literals,
+    Table,
+    /// A table of such words.
+    TableOf(Vec<&'static str>),
 }
 
 /// The place of a spanned thing.
@@ -35,14 +70,32 @@ pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
 }
 
 impl<'t, 'i> Options<'t, 'i> {
-    pub(super) fn new(table: &'t DeTable<'i>, at: Place, what: impl Into<String>) -> Self {
-        Self { table, what: what.into(), at, asked: Vec::new() }
+    pub(super) fn new(
+        level: Level,
+        table: &'t DeTable<'i>,
+        at: Place,
+        what: impl Into<String>,
+    ) -> Self {
+        Self { level, table, what: what.into(), at, asked: Vec::new() }
     }
 
     /// The value of a key, and that the key is known.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
-        self.asked.push(key);
+        self.ask(key, Shape::Any)
+    }
+
+    fn ask(&mut self, key: &'static str, shape: Shape) -> Option<&'t Spanned<DeValue<'i>>> {
+        match self.asked.iter_mut().find(|(asked, _)| *asked == key) {
+            Some((_, known)) if *known == Shape::Any => *known = shape,
+            Some(_) => {}
+            None => self.asked.push((key, shape)),
+        }
         self.table.get(key)
+    }
+
+    /// Whether a key that is asked for elsewhere is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// Renames what the table is, once more is known about it.
@@ -63,7 +116,7 @@ impl<'t, 'i> Options<'t, 'i> {
     }
 
     pub(super) fn text(&mut self, key: &'static str, m: &mut Mistakes<'_>) -> Option<Said<String>> {
-        let value = self.get(key)?;
+        let value = self.ask(key, Shape::Text)?;
         let at = place(self.at.file, value);
         match value.get_ref() {
             DeValue::String(text) => Some(Said::new(text.to_string(), at)),
@@ -80,7 +133,7 @@ impl<'t, 'i> Options<'t, 'i> {
         key: &'static str,
         m: &mut Mistakes<'_>,
     ) -> Option<Vec<Said<String>>> {
-        let value = self.get(key)?;
+        let value = self.ask(key, Shape::Texts)?;
         let file = self.at.file;
         let items = match value.get_ref() {
             DeValue::Array(items) => items.iter().collect(),
@@ -101,12 +154,17 @@ impl<'t, 'i> Options<'t, 'i> {
     }
 
     pub(super) fn flag(&mut self, key: &'static str, m: &mut Mistakes<'_>) -> bool {
-        let Some(value) = self.get(key) else { return false };
+        self.maybe_flag(key, m).unwrap_or(false)
+    }
+
+    /// A flag that may be left unsaid.
+    pub(super) fn maybe_flag(&mut self, key: &'static str, m: &mut Mistakes<'_>) -> Option<bool> {
+        let value = self.ask(key, Shape::Flag)?;
         match value.get_ref() {
-            DeValue::Boolean(flag) => *flag,
+            DeValue::Boolean(flag) => Some(*flag),
             other => {
                 self.refuse(place(self.at.file, value), key, "true or false", other, m);
-                false
+                None
             }
         }
     }
@@ -118,7 +176,7 @@ impl<'t, 'i> Options<'t, 'i> {
         max: u8,
         m: &mut Mistakes<'_>,
     ) -> Option<u8> {
-        let value = self.get(key)?;
+        let value = self.ask(key, Shape::Number(max))?;
         let number = match value.get_ref() {
             DeValue::Integer(number) => u8::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
@@ -135,9 +193,10 @@ impl<'t, 'i> Options<'t, 'i> {
     pub(super) fn choice<T: Copy>(
         &mut self,
         key: &'static str,
-        choices: &[(&str, T)],
+        choices: &[(&'static str, T)],
         m: &mut Mistakes<'_>,
     ) -> Option<T> {
+        self.ask(key, Shape::Choice(words(choices)));
         let said = self.text(key, m)?;
         let found = choices.iter().find(|(word, _)| *word == said.value);
         if found.is_none() {
@@ -153,7 +212,7 @@ impl<'t, 'i> Options<'t, 'i> {
         key: &'static str,
         m: &mut Mistakes<'_>,
     ) -> Option<Said<Literal>> {
-        let value = self.get(key)?;
+        let value = self.ask(key, Shape::Literal)?;
         let at = place(self.at.file, value);
         let literal = literal(value.get_ref());
         if literal.is_none() {
@@ -162,13 +221,23 @@ impl<'t, 'i> Options<'t, 'i> {
         literal.map(|literal| Said::new(literal, at))
     }
 
+    /// A literal, or an array of some.
+    pub(super) fn literals(
+        &mut self,
+        key: &'static str,
+        m: &mut Mistakes<'_>,
+    ) -> Option<Vec<Said<Literal>>> {
+        let value = self.ask(key, Shape::Literals)?;
+        Some(literals(self.at.file, &format!("`{key}` of {}", self.what), value, m))
+    }
+
     /// The entries of a table, in the file's order.
     pub(super) fn entries(
         &mut self,
         key: &'static str,
         m: &mut Mistakes<'_>,
     ) -> Vec<(Said<String>, &'t Spanned<DeValue<'i>>)> {
-        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(value) = self.ask(key, Shape::Table) else { return Vec::new() };
         match value.get_ref() {
             DeValue::Table(table) => entries(table, self.at.file),
             other => {
@@ -178,19 +247,32 @@ impl<'t, 'i> Options<'t, 'i> {
         }
     }
 
+    /// The entries of a table of some words, in the file's order.
+    pub(super) fn entries_of<T>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&'static str, T)],
+        m: &mut Mistakes<'_>,
+    ) -> Vec<(Said<String>, &'t Spanned<DeValue<'i>>)> {
+        self.ask(key, Shape::TableOf(words(choices)));
+        self.entries(key, m)
+    }
+
     /// Tells the keys that nobody asked for.
     pub(super) fn finish(self, m: &mut Mistakes<'_>) {
+        let asked: Vec<&str> = self.asked.iter().map(|(key, _)| *key).collect();
         for (key, _) in entries(self.table, self.at.file) {
-            if self.asked.contains(&key.value.as_str()) {
+            if asked.contains(&key.value.as_str()) {
                 continue;
             }
             let message = format!("{} has no key `{}`", self.what, key.value);
-            let help = match closest(&key.value, self.asked.iter().copied()) {
+            let help = match closest(&key.value, asked.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", one_of(&self.asked).replace(" or ", " and ")),
+                None => format!("it has {}", one_of(&asked).replace(" or ", " and ")),
             };
             m.add(key.at, message, help);
         }
+        m.hear(self.level, self.asked);
     }
 }
 
@@ -220,6 +302,35 @@ pub(super) fn literal(value: &DeValue<'_>) -> Option<Literal> {
     })
 }
 
+/// A literal, or an array of some; `what` is for messages.
+pub(super) fn literals(
+    file: usize,
+    what: &str,
+    value: &Spanned<DeValue<'_>>,
+    m: &mut Mistakes<'_>,
+) -> Vec<Said<Literal>> {
+    let items = match value.get_ref() {
+        DeValue::Array(items) => items.iter().collect(),
+        _ => vec![value],
+    };
+    let mut found = Vec::new();
+    for item in items {
+        let at = place(file, item);
+        match literal(item.get_ref()) {
+            Some(literal) => found.push(Said::new(literal, at)),
+            None => {
+                let message = format!("{what} is {}", type_of(item.get_ref()));
+                m.add(at, message, "write a text, a number or a boolean, or a list of some");
+            }
+        }
+    }
+    found
+}
+
+fn words<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
+    choices.iter().map(|(word, _)| *word).collect()
+}
+
 fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
@@ -230,7 +341,8 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// The most similar of some names, if one is similar enough to be meant.
-pub(crate) fn closest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+#[must_use]
+pub fn closest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let wanted: Vec<char> = name.to_lowercase().chars().collect();
     let near = names.into_iter().map(|candidate| {
         let letters: Vec<char> = candidate.to_lowercase().chars().collect();

@@ -7,8 +7,12 @@ use toml::{
 
 use super::{
     Mistakes, Place, Said,
+    accept::{self, AcceptSaid},
     column::{self, ColumnSaid},
-    options::{Options, entries, place, type_of},
+    filter::{self, Condition},
+    lookup::{self, LookupSaid},
+    options::{Level, Options, entries, place, type_of},
+    sequence::{self, SequenceSaid},
     unique::{self, UniqueSaid},
 };
 use crate::plan::SoftDelete;
@@ -20,6 +24,8 @@ pub(crate) struct FileSaid {
     /// Table and reason.
     pub(crate) ignores: Vec<(Said<String>, String)>,
     pub(crate) object_types: Option<Said<String>>,
+    pub(crate) lookups: Vec<LookupSaid>,
+    pub(crate) sequences: Vec<SequenceSaid>,
 }
 
 /// What an `[[entity]]` says.
@@ -36,12 +42,15 @@ pub(crate) struct EntitySaid {
     pub(crate) id_time: Option<Said<String>>,
     pub(crate) soft_delete: Option<SoftDelete>,
     pub(crate) version: Option<Said<String>>,
+    /// The rows that it takes; all of them when empty.
+    pub(crate) filter: Vec<Condition>,
     pub(crate) columns: Vec<ColumnSaid>,
     /// Legacy columns of lines that could not be understood: mapped, but nobody knows how.
     pub(crate) unclear: Vec<Said<String>>,
     /// Legacy column and reason.
     pub(crate) leave_out: Vec<(Said<String>, String)>,
     pub(crate) unique: Vec<UniqueSaid>,
+    pub(crate) accept: Vec<AcceptSaid>,
 }
 
 /// Reads one file, mistakes and all.
@@ -60,11 +69,13 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         m.break_off(file);
     }
     let top = Place { file, byte: 0 };
-    let mut options = Options::new(document.get_ref(), top, "a mapping file");
+    let mut options = Options::new(Level::File, document.get_ref(), top, "a mapping file");
     let domain = options.text("domain", m);
     let object_types = options.text("object_types", m);
     let entities = tables(&mut options, "entity", m);
     let ignores = tables(&mut options, "ignore", m);
+    let lookups = lookup::tables(&mut options, m);
+    let sequences = tables(&mut options, "sequence", m);
     options.finish(m);
 
     if domain.is_none() && !entities.is_empty() {
@@ -79,6 +90,8 @@ pub(crate) fn read(file: usize, text: &str, m: &mut Mistakes<'_>) -> FileSaid {
         entities: entities.into_iter().filter_map(|t| entity(file, t, &domain, m)).collect(),
         ignores: ignores.into_iter().filter_map(|t| ignore(file, t, m)).collect(),
         object_types,
+        lookups,
+        sequences: sequences.into_iter().filter_map(|t| sequence::read(t, m)).collect(),
     }
 }
 
@@ -110,7 +123,7 @@ fn ignore(
     (at, table): (Place, &DeTable<'_>),
     m: &mut Mistakes<'_>,
 ) -> Option<(Said<String>, String)> {
-    let mut options = Options::new(table, at, "an [[ignore]]");
+    let mut options = Options::new(Level::Ignore, table, at, "an [[ignore]]");
     let name = options.text("table", m);
     let reason = options.text("reason", m);
     options.finish(m);
@@ -134,7 +147,7 @@ fn entity(
     domain: &str,
     m: &mut Mistakes<'_>,
 ) -> Option<EntitySaid> {
-    let mut options = Options::new(table, at, "an [[entity]]");
+    let mut options = Options::new(Level::Entity, table, at, "an [[entity]]");
     let name = options.text("name", m);
     if let Some(name) = &name {
         options.is(format!("entity `{name}`"));
@@ -147,6 +160,7 @@ fn entity(
     let id_time = options.text("id_time", m);
     let soft_delete = options.choice("soft_delete", &SOFT_DELETES, m);
     let version = options.text("version", m);
+    let filter = filter::conditions(&mut options, m);
     let mut columns = Vec::new();
     let mut unclear = Vec::new();
     for (name, value) in options.entries("columns", m) {
@@ -167,6 +181,7 @@ fn entity(
         left_out(name, value, m, &mut leave_out);
     }
     let unique = unique::read(&mut options, m);
+    let accept = accept::read(options.entries("accept", m), m);
     options.finish(m);
     let parts = match (from, parts) {
         (Some(from), None) => vec![from],
@@ -194,17 +209,20 @@ fn entity(
         id_time,
         soft_delete,
         version,
+        filter,
         columns,
         unclear,
         leave_out,
         unique,
+        accept,
     })
 }
 
-const SOFT_DELETES: [(&str, SoftDelete); 3] = [
+const SOFT_DELETES: [(&str, SoftDelete); 4] = [
     ("none", SoftDelete::None),
     ("delete", SoftDelete::Delete),
     ("deleted_at", SoftDelete::DeletedAt),
+    ("archive", SoftDelete::Archive),
 ];
 
 /// A column with a reason, or (`Owner.Photo = "…"` without quotes) a table of them.

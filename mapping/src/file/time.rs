@@ -57,20 +57,21 @@ fn zone(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<Arc<Zone>
     }
 }
 
+const MEANINGS: [(&str, Sentinel); 3] = [
+    ("null", Sentinel::Null),
+    ("infinity", Sentinel::Infinity),
+    ("-infinity", Sentinel::MinusInfinity),
+];
+
 fn sentinels(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Sentinels {
     let mut sentinels = Sentinels::default();
     let file = options.at.file;
-    for (key, value) in options.entries("sentinels", m) {
+    for (key, value) in options.entries_of("sentinels", &MEANINGS, m) {
         let meaning = match value.get_ref() {
-            DeValue::String(text) => match &**text {
-                "null" => Some(Sentinel::Null),
-                "infinity" => Some(Sentinel::Infinity),
-                "-infinity" => Some(Sentinel::MinusInfinity),
-                _ => None,
-            },
+            DeValue::String(text) => MEANINGS.iter().find(|(word, _)| *word == &**text),
             _ => None,
         };
-        let Some(meaning) = meaning else {
+        let Some((_, meaning)) = meaning.copied() else {
             m.add(
                 place(file, value),
                 "a sentinel has no meaning",

@@ -14,7 +14,11 @@
 //! `GCRecord` as distinct and keep nothing apart (trap 4). Like a foreign key, the rule is sealed
 //! at cutover: until then a value may pass from one row to another.
 
-use super::{Mistakes, Place, Said, options::Options, read::tables};
+use super::{
+    Mistakes, Place, Said,
+    options::{Level, Options},
+    read::tables,
+};
 use crate::plan::DuplicatePolicy;
 
 /// What an `[[entity.unique]]` says.
@@ -32,7 +36,7 @@ pub(crate) struct UniqueSaid {
 pub(super) fn read(entity: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Vec<UniqueSaid> {
     let mut rules = Vec::new();
     for (at, table) in tables(entity, "unique", m) {
-        let mut options = Options::new(table, at, "an [[entity.unique]]");
+        let mut options = Options::new(Level::Unique, table, at, "an [[entity.unique]]");
         let columns = options.texts("columns", m);
         let live = options.choice("among", &[("live", true), ("all", false)], m);
         let nulls = options.choice("nulls", &[("equal", true), ("distinct", false)], m);

@@ -58,7 +58,20 @@ pub(crate) fn canonical(
     Ok(CanonicalKey::from_bytes(out.as_slice()))
 }
 
-type PartFault = (&'static str, &'static str);
+/// One value as a key column of this kind compares it: equal bytes are equal values. Nothing is
+/// allocated for a short one.
+pub(crate) fn encoded<R>(
+    kind: KeyKind,
+    value: &LegacyValue<'_>,
+    look: impl FnOnce(&[u8]) -> R,
+) -> Result<R, PartFault> {
+    let mut out = Scratch::new();
+    append(kind, value, &mut out)?;
+    Ok(look(out.as_slice()))
+}
+
+/// A stable code, and what is wrong.
+pub(crate) type PartFault = (&'static str, &'static str);
 
 const UNREADABLE: PartFault = ("key.type", "is not of the key column's type");
 

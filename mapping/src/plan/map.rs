@@ -15,8 +15,10 @@ use crate::{
 };
 
 /// Which entity a row belongs to.
-enum Chosen<'a> {
+pub(super) enum Chosen<'a> {
     One(&'a Candidate),
+    /// The first of all whose filter takes it.
+    ByFilter,
     /// A known type that no candidate has.
     OtherType,
     /// The row does not say, or says a number that nobody knows.
@@ -24,8 +26,8 @@ enum Chosen<'a> {
 }
 
 impl TablePlan {
-    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the batches are
-    /// as they were.
+    /// Maps one legacy row into `batches`. On anything but [`Outcome::Mapped`] the rows are as
+    /// they were; the row's document numbers are noted all the same.
     pub fn map(
         &self,
         change: &SourceChange<'_>,
@@ -53,18 +55,30 @@ impl TablePlan {
                 return self.reject(change, None, None, FieldFault { source, fault });
             }
         };
-        match (change.op, self.choose(change.values, context)) {
+        let chosen = self.choose(change.values, context);
+        match &chosen {
+            Chosen::One(candidate) => batches.numbers.note(candidate, &key, change),
+            // One of them gave it; to the others a number too high does no harm.
+            Chosen::Unknown(_) | Chosen::ByFilter => {
+                for candidate in &self.compiled.candidates {
+                    batches.numbers.note(candidate, &key, change);
+                }
+            }
+            Chosen::OtherType => {}
+        }
+        match (change.op, chosen) {
             (_, Chosen::OtherType) => Outcome::Ignored(Arc::clone(&self.compiled.ignored)),
             (SourceOp::Delete, Chosen::One(candidate)) => {
-                push(batches, candidate, RowKind::Delete, key, change);
+                push(batches, candidate, Removal::Deleted, key, change);
                 Outcome::Mapped(candidate.entity)
             }
-            (SourceOp::Delete, Chosen::Unknown(fault)) => {
-                self.delete_all(change, key, fault, batches)
+            (SourceOp::Delete, Chosen::Unknown(_) | Chosen::ByFilter) => {
+                self.delete_all(change, key, batches)
             }
             (SourceOp::Upsert, Chosen::One(candidate)) => {
                 self.upsert(candidate, key, change, context, batches)
             }
+            (SourceOp::Upsert, Chosen::ByFilter) => self.upsert_one(key, change, context, batches),
             (SourceOp::Upsert, Chosen::Unknown(fault)) => {
                 let source = self.compiled.object_type;
                 self.reject(change, None, Some(key), FieldFault { source, fault })
@@ -72,11 +86,11 @@ impl TablePlan {
         }
     }
 
-    fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
+    pub(super) fn choose(&self, values: &[LegacyValue<'_>], context: &Context<'_>) -> Chosen<'_> {
         let Some(object_type) = self.compiled.object_type else {
             return match self.compiled.candidates.as_slice() {
                 [only] => Chosen::One(only),
-                _ => Chosen::Unknown(Fault::new("type.unknown", "belongs to several entities")),
+                _ => Chosen::ByFilter,
             };
         };
         let number = match values.get(object_type) {
@@ -100,16 +114,48 @@ impl TablePlan {
         &self,
         change: &SourceChange<'_>,
         key: CanonicalKey,
-        fault: Fault,
         batches: &mut Batches,
     ) -> Outcome {
         for candidate in &self.compiled.candidates {
-            push(batches, candidate, RowKind::Delete, key.clone(), change);
+            push(batches, candidate, Removal::Deleted, key.clone(), change);
         }
         match self.compiled.candidates.first() {
             Some(first) => Outcome::Mapped(first.entity),
-            None => self.reject(change, None, Some(key), FieldFault { source: None, fault }),
+            None => Outcome::Ignored(Arc::clone(&self.compiled.ignored)),
         }
+    }
+
+    /// The row of several entities' table goes to the first that takes it, and from all others:
+    /// it may have been theirs before.
+    fn upsert_one(
+        &self,
+        key: CanonicalKey,
+        change: &SourceChange<'_>,
+        context: &Context<'_>,
+        batches: &mut Batches,
+    ) -> Outcome {
+        let mut owner = None;
+        for candidate in &self.compiled.candidates {
+            match takes(candidate, change.values) {
+                Ok(true) => {
+                    owner = Some(candidate);
+                    break;
+                }
+                Ok(false) => {}
+                Err(fault) => return self.reject(change, None, Some(key), fault),
+            }
+        }
+        let outcome = owner.map(|one| self.upsert(one, key.clone(), change, context, batches));
+        if let Some(rejected @ Outcome::Rejected(_)) = outcome {
+            return rejected;
+        }
+        let others = self.compiled.candidates.iter();
+        for other in others.filter(|other| owner.is_none_or(|one| one.entity != other.entity)) {
+            push(batches, other, Removal::Filtered, key.clone(), change);
+        }
+        let first = self.compiled.candidates.first().map(|first| Outcome::Mapped(first.entity));
+        let ignored = || Outcome::Ignored(Arc::clone(&self.compiled.ignored));
+        outcome.or(first).unwrap_or_else(ignored)
     }
 
     fn upsert(
@@ -121,37 +167,35 @@ impl TablePlan {
         batches: &mut Batches,
     ) -> Outcome {
         let entity = candidate.entity;
-        let mark = candidate.soft_deleted.and_then(|source| change.values.get(source));
-        let kind = match (mark, candidate.soft_delete) {
-            (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
-            (Some(LegacyValue::Unchanged), _) => {
-                let source = candidate.soft_deleted;
-                return self.reject(
-                    change,
-                    Some(entity),
-                    Some(key),
-                    FieldFault { source, fault: missing() },
-                );
+        match takes(candidate, change.values) {
+            Ok(true) => {}
+            Ok(false) => {
+                push(batches, candidate, Removal::Filtered, key, change);
+                return Outcome::Mapped(entity);
             }
-            (Some(_), SoftDelete::Delete) => RowKind::Delete,
-            (Some(_), SoftDelete::DeletedAt) => RowKind::SoftDelete,
-            (Some(_), SoftDelete::None) => RowKind::Upsert,
+            Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
+        }
+        let kind = match kind_of(candidate, change.values) {
+            Ok(kind) => kind,
+            Err(fault) => return self.reject(change, Some(entity), Some(key), fault),
         };
         if kind == RowKind::Delete {
-            push(batches, candidate, kind, key, change);
+            push(batches, candidate, Removal::Deleted, key, change);
             return Outcome::Mapped(entity);
         }
         let batch = batches.part(entity, candidate.part);
-        let (fields, slots) = (batch.fields.len(), batch.slots.len());
+        let mark = batch.mark();
         let mut writer =
             Writer { values: change.values, context, kind, batch, created_at_ms: None };
         match writer.write(candidate, &key, self) {
             Ok(unchanged) => {
                 let created_at_ms = writer.created_at_ms;
-                let (fields, slots) = (fields..batch.fields.len(), slots..batch.slots.len());
+                let fields = mark.fields..batch.fields.len();
+                let slots = mark.slots..batch.slots.len();
                 let (position, sequence) = (change.position, change.sequence);
                 batch.rows.push(Row {
                     kind,
+                    filtered: false,
                     key,
                     position,
                     fields,
@@ -163,7 +207,7 @@ impl TablePlan {
                 Outcome::Mapped(entity)
             }
             Err(fault) => {
-                batches.take_back(entity, candidate.part, fields, slots);
+                batches.take_back(entity, candidate.part, mark);
                 self.reject(change, Some(entity), Some(key), fault)
             }
         }
@@ -198,18 +242,51 @@ impl TablePlan {
     }
 }
 
+/// Whether the row is the candidate's. Nothing is asked of one without a filter.
+pub(super) fn takes(candidate: &Candidate, values: &[LegacyValue<'_>]) -> Result<bool, FieldFault> {
+    match &candidate.filter {
+        None => Ok(true),
+        Some(filter) => filter.takes(values),
+    }
+}
+
+/// What happens to a row that is there: whether it is marked as deleted, and what that does.
+pub(super) fn kind_of(
+    candidate: &Candidate,
+    values: &[LegacyValue<'_>],
+) -> Result<RowKind, FieldFault> {
+    let mark = candidate.soft_deleted.and_then(|source| values.get(source));
+    Ok(match (mark, candidate.soft_delete) {
+        (None | Some(LegacyValue::Null), _) => RowKind::Upsert,
+        (Some(LegacyValue::Unchanged), _) => {
+            return Err(FieldFault { source: candidate.soft_deleted, fault: missing() });
+        }
+        (Some(_), SoftDelete::Delete) => RowKind::Delete,
+        (Some(_), SoftDelete::DeletedAt | SoftDelete::Archive) => RowKind::SoftDelete,
+        (Some(_), SoftDelete::None) => RowKind::Upsert,
+    })
+}
+
+/// Why the target must not have a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Deleted,
+    Filtered,
+}
+
 /// A row without fields.
 fn push(
     batches: &mut Batches,
     candidate: &Candidate,
-    kind: RowKind,
+    why: Removal,
     key: CanonicalKey,
     change: &SourceChange<'_>,
 ) {
     let batch = batches.part(candidate.entity, candidate.part);
     let (fields, slots) = (batch.fields.len(), batch.slots.len());
     batch.rows.push(Row {
-        kind,
+        kind: RowKind::Delete,
+        filtered: why == Removal::Filtered,
         key,
         position: change.position,
         fields: fields..fields,

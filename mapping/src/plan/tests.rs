@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn any_row_of_any_table_is_one_of_the_three(
         values in prop::collection::vec(any_value(), 0..20),
-        table in 0_usize..14,
+        table in 0_usize..20,
         delete: bool,
     ) {
         let bench = Bench::new();

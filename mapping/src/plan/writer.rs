@@ -2,7 +2,7 @@
 
 use super::{Candidate, Context, EntityId, Field, OnNull, PgType, TablePlan};
 use crate::{
-    convert::{Fault, Make, RefRule, Wrote, inflate},
+    convert::{Concat, Content, Fault, Make, RefRule, Wrote, address, concat, inflate},
     encode::{self, EPOCH_DAYS, EPOCH_MICROSECONDS},
     key::{CanonicalKey, canonical},
     row::{ColumnMask, IdSlot, RowBatch, RowKind},
@@ -62,10 +62,11 @@ impl Writer<'_> {
     }
 
     /// Writes a field; `true` when the change does not carry it.
-    fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
+    pub(super) fn field(&mut self, field: &Field, table: &TablePlan) -> Result<bool, FieldFault> {
         let wrote = match (&field.make, field.source) {
             (Make::DeletedAt, _) => Ok(self.deleted_at()),
             (Make::Ref(rule), _) => self.reference(rule),
+            (Make::Concat(rule), _) => self.concat(rule),
             (make, Some(source)) => {
                 let value = self.values.get(source).unwrap_or(&LegacyValue::Null);
                 match value {
@@ -95,6 +96,9 @@ impl Writer<'_> {
         value: &LegacyValue<'_>,
         source: usize,
     ) -> Result<Wrote, FieldFault> {
+        if let Make::Object(content) = make {
+            return self.object(*content, value, source);
+        }
         let out = &mut self.batch.fields;
         let converted = match make {
             Make::XpoFile { size } => match self.values.get(*size) {
@@ -106,6 +110,47 @@ impl Writer<'_> {
             make => make.convert(value, self.context, out),
         };
         converted.map_err(|fault| FieldFault { source: Some(source), fault })
+    }
+
+    /// The compiler refuses parts that a change may not carry, so one that is not there is missing.
+    fn concat(&mut self, rule: &Concat) -> Result<Wrote, FieldFault> {
+        let absent = |source: &&usize| {
+            matches!(self.values.get(**source), None | Some(LegacyValue::Unchanged))
+        };
+        if let Some(source) = rule.sources.iter().find(absent) {
+            return Err(FieldFault { source: Some(*source), fault: missing() });
+        }
+        concat(self.values, rule, &mut self.batch.fields)
+            .map_err(|(source, fault)| FieldFault { source: Some(source), fault })
+    }
+
+    /// Writes the address of a content and takes the content in.
+    fn object(
+        &mut self,
+        content: Content,
+        value: &LegacyValue<'_>,
+        source: usize,
+    ) -> Result<Wrote, FieldFault> {
+        let size = match content {
+            Content::XpoFile { size } => match self.values.get(size) {
+                Some(LegacyValue::Unchanged) | None => {
+                    return Err(FieldFault { source: Some(size), fault: missing() });
+                }
+                known => known,
+            },
+            Content::Bytes | Content::Text(_) => None,
+        };
+        let read = content.read(value, size);
+        match read.map_err(|fault| FieldFault { source: Some(source), fault })? {
+            None => Ok(Wrote::Nothing),
+            Some(bytes) => {
+                let address = address(&bytes);
+                let written = encode::put_bytes(&mut self.batch.fields, address.as_bytes());
+                debug_assert!(written, "an address is short");
+                self.batch.add_object(address, bytes);
+                Ok(Wrote::Field)
+            }
+        }
     }
 
     fn null(&mut self, field: &Field) -> Result<(), FieldFault> {

@@ -42,6 +42,12 @@ impl Report {
         for entity in &self.entities {
             write_details(out, entity)?;
         }
+        if !self.left_out.is_empty() {
+            writeln!(out)?;
+        }
+        for table in &self.left_out {
+            writeln!(out, "left out: {} ({})", table.column, table.reason)?;
+        }
         writeln!(out, "\nverdict: {}", self.verdict)
     }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use legacy::session::{KeyRange, LegacyRow, Session};
 use mapping::{
+    file::MappingFile,
     plan::{
         Context, ObjectTypes, Outcome, Plan, SourceChange, SourceOp, TableId, TablePlan, TableRole,
     },
@@ -34,6 +35,21 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start(rows: u64) -> Self {
+        Self::start_by(rows, spacehub::mappings()).await
+    }
+
+    /// Filled under another mapping.
+    pub(crate) async fn filled_with(rows: u64, change: &dyn Fn(String) -> String) -> Self {
+        let mut mappings = spacehub::mappings();
+        for file in &mut mappings {
+            file.text = change(std::mem::take(&mut file.text));
+        }
+        let lab = Self::start_by(rows, mappings).await;
+        lab.copy().await;
+        lab
+    }
+
+    async fn start_by(rows: u64, mappings: Vec<MappingFile>) -> Self {
         let database = spacehub::demo::empty_database().unwrap();
         database.set_capture_lag(Duration::from_millis(5));
         let demo = spacehub::demo::fill(&database, rows, 7).unwrap();
@@ -44,7 +60,7 @@ impl Lab {
             port: 0,
         };
         let server = tds::Server::start(database.clone(), options).await.unwrap();
-        let plan = Plan::compile(&spacehub::mappings(), &database.catalog()).unwrap();
+        let plan = Plan::compile(&mappings, &database.catalog()).unwrap();
         let plan = Arc::new(plan);
         let postgres = postgres::fresh_database("reconcile").await.unwrap();
         let url = SecretString::from(postgres.url("postgres"));
@@ -71,6 +87,13 @@ impl Lab {
     /// Filled, with nothing under way.
     pub(crate) async fn filled(rows: u64) -> Self {
         let lab = Self::start(rows).await;
+        lab.copy().await;
+        lab
+    }
+
+    /// [`Lab::filled`] by other mapping files.
+    pub(crate) async fn filled_by(rows: u64, mappings: Vec<MappingFile>) -> Self {
+        let lab = Self::start_by(rows, mappings).await;
         lab.copy().await;
         lab
     }

@@ -6,7 +6,9 @@
     reason = "a test may fail loudly and say what it saw"
 )]
 
+mod archive;
 mod defects;
+mod filters;
 mod follow;
 mod lab;
 mod moving;

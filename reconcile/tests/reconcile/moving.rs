@@ -37,7 +37,7 @@ async fn rows_in_flight_are_never_called_different() {
     tokio::join!(stream, comparing);
 }
 
-async fn compare(lab: &Lab, settings: &Settings) -> reconcile::Report {
+pub(crate) async fn compare(lab: &Lab, settings: &Settings) -> reconcile::Report {
     reconcile::run(
         settings,
         &lab.source(),

@@ -135,6 +135,7 @@ impl Inner {
                 let mut table = catalog::Table::clone(&layout.table);
                 if state.log.instance(index).is_none() {
                     table.capture_instance = None;
+                    table.captured_columns = Vec::new();
                 }
                 table
             })
@@ -243,11 +244,14 @@ fn layout(table: TableDefinition, default: &Arc<Collation>) -> Result<Layout, Er
         let width = Width::of(&column.sql_type);
         columns.push(Column { column, width, collation });
     }
+    let (mut unique_indexes, mut foreign_keys) = (table.unique, table.foreign_keys);
+    unique_indexes.sort_by(|a, b| a.name.cmp(&b.name));
+    foreign_keys.sort_by(|a, b| a.name.cmp(&b.name));
     let described = catalog::Table {
         capture_instance: Some(format!("{}_{}", table.schema, table.name)),
         captured_columns: table.columns.iter().map(|column| column.name.clone()).collect(),
-        unique_indexes: table.unique,
-        foreign_keys: table.foreign_keys,
+        unique_indexes,
+        foreign_keys,
         ..catalog::Table::new(
             LegacyTable::new(table.schema, table.name),
             columns.iter().map(|column| column.column.clone()).collect(),

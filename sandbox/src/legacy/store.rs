@@ -62,6 +62,12 @@ impl Store {
         self.count
     }
 
+    /// Bytes of all rows.
+    pub(crate) fn bytes(&self) -> u64 {
+        let lengths = self.iter().map(|record| u64::try_from(record.row().len()).unwrap_or(0));
+        lengths.sum()
+    }
+
     /// From records in strictly rising key order.
     pub(crate) fn from_sorted(records: Vec<Record>) -> Self {
         let count = u64::try_from(records.len()).unwrap_or(u64::MAX);

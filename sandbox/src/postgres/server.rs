@@ -35,14 +35,36 @@ pub(super) struct Setup {
     pub(super) account: Option<Account>,
     pub(super) folder: Folder,
     pub(super) durable: bool,
+    /// Further settings, as `name=value`; they win.
+    pub(super) settings: Vec<String>,
     /// Set when nobody waits for the server any more.
     pub(super) abandoned: Arc<AtomicBool>,
+}
+
+/// How a server is stopped before it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Sessions are ended, everything is written.
+    Fast,
+    /// As after a crash: what was not flushed is lost, and the log is replayed.
+    Immediate,
+}
+
+/// Where a restart's result goes.
+type Restarted = mpsc::Sender<Result<(), Error>>;
+
+/// A wish to the thread that keeps the server.
+struct Restart {
+    how: Shutdown,
+    /// The server stays away for so long.
+    away: Duration,
+    done: Restarted,
 }
 
 /// A running server, held by its thread. Dropping it stops the server and waits for that.
 #[derive(Debug)]
 pub(super) struct Server {
-    stop: Option<mpsc::Sender<()>>,
+    restarts: Option<mpsc::Sender<Restart>>,
     keeper: Option<JoinHandle<()>>,
 }
 
@@ -51,19 +73,27 @@ impl Server {
     /// server's last words if it ends by itself.
     pub(super) fn start(setup: Setup, ended: mpsc::Sender<String>) -> Result<Self, Error> {
         let (started_sender, started) = mpsc::channel();
-        let (stop, stopped) = mpsc::channel();
+        let (restarts, wishes) = mpsc::channel();
         let keeper = std::thread::Builder::new()
             .name("postgres".to_owned())
-            .spawn(move || keep(setup, &started_sender, &stopped, &ended))
+            .spawn(move || keep(setup, &started_sender, &wishes, &ended))
             .map_err(|cause| Error::io("start a thread for", "postgres", cause))?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Self { stop: Some(stop), keeper: Some(keeper) }),
+            Ok(Ok(())) => Ok(Self { restarts: Some(restarts), keeper: Some(keeper) }),
             Ok(Err(cause)) => {
                 drop(keeper.join()); // it is removing the folder
                 Err(cause)
             }
             Err(mpsc::RecvError) => Err(Error::KeeperGone),
         }
+    }
+
+    /// Stops the server, waits, and starts it again over its data; it may not answer yet.
+    pub(super) fn restart(&self, how: Shutdown, away: Duration) -> Result<(), Error> {
+        let (done, restarted) = mpsc::channel();
+        let restarts = self.restarts.as_ref().ok_or(Error::KeeperGone)?;
+        restarts.send(Restart { how, away, done }).map_err(|_| Error::KeeperGone)?;
+        restarted.recv().map_err(|_| Error::KeeperGone)?
     }
 
     /// Stops the server and removes its folder.
@@ -74,7 +104,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop(self.restarts.take());
         if self.keeper.take().is_some_and(|keeper| keeper.join().is_err()) {
             tracing::error!("the thread that kept Postgres panicked");
         }
@@ -84,43 +114,57 @@ impl Drop for Server {
 fn keep(
     setup: Setup,
     started: &mpsc::Sender<Result<(), Error>>,
-    stopped: &mpsc::Receiver<()>,
+    wishes: &mpsc::Receiver<Restart>,
     ended: &mpsc::Sender<String>,
 ) {
     let child = initdb(&setup).and_then(|()| spawn(&setup));
     let result = child.map(|child| (child, started.send(Ok(()))));
     match result {
         Ok((mut child, Ok(()))) => {
-            watch(&mut child, stopped, ended, &setup.folder.log());
-            end(&mut child);
+            while let Some(wish) = watch(&mut child, wishes, ended, &setup.folder.log()) {
+                end(&mut child, wish.how);
+                std::thread::sleep(wish.away);
+                let again = spawn(&setup).map(|spawned| child = spawned);
+                drop(wish.done.send(again)); // who asked may have gone
+            }
+            end(&mut child, Shutdown::Immediate);
         }
-        Ok((mut child, Err(_))) => end(&mut child),
+        Ok((mut child, Err(_))) => end(&mut child, Shutdown::Immediate),
         Err(cause) => drop(started.send(Err(cause))), // nobody waits: nothing to tell
     }
     setup.folder.remove();
 }
 
-/// Returns when somebody wants the server to stop, or when it has ended.
+/// Returns when somebody wants the server to start again; `None` when it is to stop, or has ended.
 fn watch(
     child: &mut Child,
-    stopped: &mpsc::Receiver<()>,
+    wishes: &mpsc::Receiver<Restart>,
     ended: &mpsc::Sender<String>,
     log: &Path,
-) {
-    while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
+) -> Option<Restart> {
+    loop {
+        match wishes.recv_timeout(TICK) {
+            Ok(wish) => return Some(wish),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
         if let Ok(Some(status)) = child.try_wait() {
             let words = format!("{status}: {}", tail(&fs::read_to_string(log).unwrap_or_default()));
             tracing::error!(words, "Postgres ended by itself");
             drop(ended.send(words)); // nobody listens after the start
-            return;
+            return None;
         }
     }
 }
 
-/// Asks for an immediate shutdown, then insists. A fast one would first write everything to a
-/// disk from which it is removed right afterwards.
-fn end(child: &mut Child) {
-    for signal in [Signal::QUIT, Signal::KILL] {
+/// Asks the server to end, then insists. At the very end an immediate shutdown is enough: a fast
+/// one would first write everything to a disk from which it is removed right afterwards.
+fn end(child: &mut Child, how: Shutdown) {
+    let ask = match how {
+        Shutdown::Fast => Signal::INT,
+        Shutdown::Immediate => Signal::QUIT,
+    };
+    for signal in [ask, Signal::KILL] {
         if let Ok(Some(_)) = child.try_wait() {
             return;
         }
@@ -157,7 +201,7 @@ fn initdb(setup: &Setup) -> Result<(), Error> {
         }
     }
     if setup.abandoned.load(Ordering::Relaxed) {
-        end(&mut child);
+        end(&mut child, Shutdown::Immediate);
     }
     let output = child.wait_with_output().map_err(|cause| Error::io("run", &program, cause))?;
     if output.status.success() {
@@ -169,12 +213,14 @@ fn initdb(setup: &Setup) -> Result<(), Error> {
 
 fn spawn(setup: &Setup) -> Result<Child, Error> {
     let log_path = setup.folder.log();
-    let log = File::create(&log_path).map_err(|cause| Error::io("create", &log_path, cause))?;
+    let log = File::options().create(true).append(true).open(&log_path);
+    let log = log.map_err(|cause| Error::io("create", &log_path, cause))?;
     let errors = log.try_clone().map_err(|cause| Error::io("open", &log_path, cause))?;
     let program = setup.binaries.join("postgres");
     let mut command = account::command(&program, setup.account.as_ref(), setup.folder.root());
     command.arg("-D").arg(setup.folder.data()).arg("-k").arg(setup.folder.sockets());
-    for setting in settings(setup.durable) {
+    let further = setup.settings.iter().map(String::as_str);
+    for setting in settings(setup.durable).into_iter().chain(further) {
         command.args(["-c", setting]);
     }
     command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);

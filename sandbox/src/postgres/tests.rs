@@ -36,6 +36,28 @@ async fn a_server_starts_answers_and_leaves_nothing() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_data_and_ends_the_sessions() {
+    let folder = open_temp_folder();
+    let settings = vec!["max_connections=20".to_owned()];
+    let options = Options { settings, ..in_folder(folder.path()) };
+    let postgres = Postgres::start(&options).await.unwrap();
+    let url = postgres.url(SUPERUSER, "postgres");
+    assert_eq!(text(&url, "show max_connections").await, "20");
+    for (how, name) in [(Shutdown::Fast, "fast"), (Shutdown::Immediate, "immediate")] {
+        let mut session = PgConnection::connect(&url).await.unwrap();
+        postgres.create_database(name).await.unwrap();
+        // Nothing is flushed by itself here, and an immediate shutdown flushes nothing.
+        sqlx::raw_sql("checkpoint").execute(&mut session).await.unwrap();
+        postgres.restart(how, Duration::from_millis(50)).await.unwrap();
+        assert!(sqlx::raw_sql("select 1").execute(&mut session).await.is_err());
+        let kept = text(&postgres.url(SUPERUSER, name), "select current_database()::text").await;
+        assert_eq!(kept, name);
+    }
+    postgres.stop().await;
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn a_durable_server_keeps_every_promise() {
     let folder = open_temp_folder();

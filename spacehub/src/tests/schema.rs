@@ -44,6 +44,7 @@ fn type_name(pg_type: PgType) -> String {
         PgType::Float8 => "double precision".into(),
         PgType::Numeric { scale } => format!("numeric(28,{scale})"),
         PgType::Text => "text".into(),
+        PgType::TextArray => "text[]".into(),
         PgType::Bytea => "bytea".into(),
         PgType::Uuid => "uuid".into(),
         PgType::Date => "date".into(),

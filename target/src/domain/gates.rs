@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use mapping::{
-    plan::{DuplicatePolicy, OrphanPolicy},
+    plan::{DeletedParents, DuplicatePolicy, OrphanPolicy},
     position::Lsn,
 };
 use sqlx::{PgConnection, Row as _};
 
 use super::State;
-use crate::{Error, Target, fence, partition::lsn, seal::ForeignKey, unique::UniqueIndex};
+use crate::{
+    Error, Target, fence,
+    partition::lsn,
+    seal::{Example, ForeignKey},
+    sequence,
+    unique::UniqueIndex,
+};
 
 /// One condition of a cutover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +64,9 @@ pub(super) async fn evaluate(
         reconcile(target, connection, domain, (high, terms)).await?,
         seal(constraints, &waivers),
     ];
+    if let Some((green, detail)) = sequence::cutover::gate(target, connection, domain).await? {
+        gates.push(gate("sequences", green, detail));
+    }
     for gate in gates.iter_mut().filter(|gate| !gate.green && gate.name != "state") {
         if let Some(who) = waivers.get(&(gate.name.clone(), String::new())) {
             gate.green = true;
@@ -256,7 +265,7 @@ fn seal(
     let waived = |subject: &str| waivers.contains_key(&("seal".to_owned(), subject.to_owned()));
     let keys = foreign_keys.iter().map(|key| {
         let subject = key.subject();
-        let found = format!("{subject} has {} orphans", key.orphans);
+        let found = format!("{subject} has {} orphans{}", key.orphans, named(&key.examples));
         match key.policy {
             OrphanPolicy::Allow => Seal::Open(found),
             OrphanPolicy::Refuse if key.orphans > 0 && waived(&subject) => Seal::Open(found),
@@ -264,18 +273,30 @@ fn seal(
             OrphanPolicy::Refuse | OrphanPolicy::Null => Seal::Made,
         }
     });
+    // Beside the constraint itself, which live rows of a deleted parent do not break.
+    let of_deleted = foreign_keys.iter().filter_map(|key| {
+        let refused = key.deleted_policy == DeletedParents::Refuse && key.deleted > 0;
+        let (rows, examples) = (key.deleted, named(&key.deleted_examples));
+        (refused && !waived(&key.deleted_subject())).then(|| {
+            Seal::Red(format!(
+                "{} has {rows} live rows of deleted parents{examples}",
+                key.subject()
+            ))
+        })
+    });
     let indexes = unique_indexes.iter().map(|index| {
         let subject = index.subject();
-        let found = format!("{subject} has {} duplicates{}", index.duplicates, named(index));
+        let duplicates = index.duplicates;
+        let found = format!("{subject} has {duplicates} duplicates{}", named(&index.examples));
         match index.rule.duplicates {
             DuplicatePolicy::Allow => Seal::Open(found),
-            DuplicatePolicy::Refuse if index.duplicates == 0 => Seal::Made,
+            DuplicatePolicy::Refuse if duplicates == 0 => Seal::Made,
             DuplicatePolicy::Refuse if waived(&subject) => Seal::Open(found),
             DuplicatePolicy::Refuse => Seal::Red(found),
         }
     });
     let (mut red, mut open, mut made) = (Vec::new(), Vec::new(), 0_usize);
-    for seal in keys.chain(indexes) {
+    for seal in keys.chain(of_deleted).chain(indexes) {
         match seal {
             Seal::Red(found) => red.push(found),
             Seal::Open(found) => open.push(found),
@@ -295,9 +316,11 @@ fn seal(
     gate("seal", true, detail)
 }
 
-/// The legacy keys of some duplicates, for whoever corrects them.
-fn named(index: &UniqueIndex) -> String {
-    let keys = index.examples.iter().filter_map(|(_, key)| key.as_ref());
-    let keys: Vec<String> = keys.map(ToString::to_string).collect();
-    if keys.is_empty() { String::new() } else { format!(" (legacy keys {})", keys.join(", ")) }
+/// Some rows by their legacy keys, for whoever corrects them: ` (A, B)`, or nothing.
+fn named(examples: &[Example]) -> String {
+    let names: Vec<String> = examples
+        .iter()
+        .map(|(id, key)| key.as_ref().map_or_else(|| id.to_string(), ToString::to_string))
+        .collect();
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }

@@ -14,6 +14,7 @@ fn change(n: u64, kind: RowKind, fields: &[Option<&str>], unchanged: u64) -> Cha
         key: None,
         part: 0,
         kind,
+        filtered: false,
         position: Position::streamed(Lsn::ZERO, n),
         unchanged,
         fields: fields.iter().flat_map(|value| field(*value)).collect::<Vec<u8>>().into(),
@@ -27,7 +28,8 @@ fn change(n: u64, kind: RowKind, fields: &[Option<&str>], unchanged: u64) -> Cha
 /// Position, kind and fields of what is left, round by round.
 fn folded(changes: Vec<Change<'static>>, barriers: &Barriers, merge: bool) -> Vec<String> {
     // id, value, lob, deleted_at, version
-    let special = Special { deleted_at: Some(3), version: Some(4), brought: 0b10110 };
+    let special =
+        Special { deleted_at: Some(3), version: Some(4), brought: 0b10110, ..Special::default() };
     let mut tally = Tally::default();
     tally.main(TableId(0), "t", "stream");
     let rounds = fold(changes, special, barriers, merge, &mut tally);
@@ -78,6 +80,14 @@ fn changes_are_folded_in_the_order_of_their_positions() {
     assert_eq!(fold(vec![delete(1), whole(2, "a", "x")]), ["2 Upsert i,a,x,-,1 0"]);
     assert_eq!(fold(vec![delete(1), partial(2, "a")]), ["1 Delete  0", "2 Upsert i,a,-,-,1 100"]);
     assert_eq!(fold(vec![whole(1, "a", "x"), soft(2)]), ["2 Upsert i,s,x,now,2 0"]);
+    // What the soft delete doesn't bring (references) is known from the image before it.
+    let whole_soft = change(
+        2,
+        RowKind::SoftDelete,
+        &[Some("i"), Some("s"), Some("y"), Some("now"), Some("2")],
+        0,
+    );
+    assert_eq!(fold(vec![partial(1, "a"), whole_soft]), ["2 Upsert i,s,y,now,2 0"]);
     assert_eq!(
         fold(vec![soft(1), partial(2, "b")]),
         ["1 SoftDelete i,s,-,now,2 100", "2 Upsert i,b,-,-,1 100"]

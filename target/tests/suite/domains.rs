@@ -19,7 +19,7 @@ pub(crate) fn terms() -> Terms {
     Terms { lag_ms_max: 60_000, verdict_age_ms_max: 60_000 }
 }
 
-async fn red(lab: &Lab) -> Vec<String> {
+pub(crate) async fn red(lab: &Lab) -> Vec<String> {
     let gates = lab.target.gates("contracts", &terms()).await.expect("gates");
     gates.into_iter().filter(|gate| !gate.green).map(|gate| gate.name).collect()
 }
@@ -96,7 +96,7 @@ pub(crate) async fn verify(lab: &Lab) {
     }
 }
 
-async fn tenant(lab: &Lab) {
+pub(crate) async fn tenant(lab: &Lab) {
     let int = LegacyValue::Int;
     lab.batch()
         .upsert(

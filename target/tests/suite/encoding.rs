@@ -31,6 +31,7 @@ a_float = { from = "F", as = "float8" }
 a_numeric = { from = "D", as = "numeric", scale = 10 }
 money   = { from = "M", as = "money", currency = "MNT", digits = 2 }
 a_text  = { from = "T", as = "text" }
+a_list  = { from = "Fl", as = "flags", values = { 1 = "a", 2 = "b \"c\"", 4 = "NULL", 8 = "{,}", 1073741824 = "далд" } }
 a_bytea = { from = "X", as = "bytea" }
 a_uuid  = { from = "G", as = "uuid" }
 a_date  = { from = "Da", as = "date" }
@@ -41,7 +42,7 @@ a_tstz  = { from = "DTZ", as = "timestamptz", zone = "Asia/Ulaanbaatar" }
 
 const SQL: &str = "create table samples (
   id uuid primary key, a_bool boolean, an_int2 smallint, an_int4 integer, an_int8 bigint,
-  a_float double precision, a_numeric numeric(38, 10), money bigint, a_text text, a_bytea bytea,
+  a_float double precision, a_numeric numeric(38, 10), money bigint, a_text text, a_list text[], a_bytea bytea,
   a_uuid uuid, a_date date, a_time time, a_ts timestamp, a_tstz timestamptz, source_position bytea)";
 
 fn plan() -> Plan {
@@ -64,6 +65,7 @@ fn plan() -> Plan {
         column("D", SqlType::Decimal { precision: 38, scale: 10 }),
         column("M", SqlType::Money),
         column("T", SqlType::NVarChar { length: Some(400) }),
+        column("Fl", SqlType::Int),
         column("X", SqlType::VarBinary { length: Some(400) }),
         column("G", SqlType::UniqueIdentifier),
         column("Da", SqlType::Date),
@@ -111,6 +113,7 @@ fn smallest() -> Sample {
             number(-1, 10),
             number(-10_100, 4),
             text("Бат 😀\t\\N\n"),
+            V::Int(1),
             bytes(&[0, 255, 7]),
             V::Guid(Uuid::from_u128(1)),
             V::Date(0),
@@ -127,6 +130,7 @@ fn smallest() -> Sample {
             "-0.0000000001",
             "-101",
             "Бат 😀\t\\N\n",
+            "{a}",
             "\\x00ff07",
             "00000000-0000-0000-0000-000000000001",
             "1970-01-01",
@@ -149,6 +153,7 @@ fn largest() -> Sample {
             number(12_345_678_901_234_567_890_123_456_780_000_000_001, 10),
             number(9_223_372_036_854_775_800, 4),
             text(""),
+            V::Int(1073741839),
             bytes(&[]),
             V::Guid(Uuid::from_u128(u128::MAX)),
             V::Date(2_932_896),
@@ -165,6 +170,7 @@ fn largest() -> Sample {
             "1234567890123456789012345678.0000000001",
             "92233720368547758",
             "",
+            "{a,\"b \\\"c\\\"\",\"NULL\",\"{,}\",далд}",
             "\\x",
             "ffffffff-ffff-ffff-ffff-ffffffffffff",
             "9999-12-31",
@@ -187,6 +193,7 @@ fn zero() -> Sample {
             number(0, 10),
             number(0, 4),
             text("0"),
+            V::Int(0),
             bytes(&[0]),
             V::Guid(Uuid::nil()),
             V::Date(-719_162),
@@ -203,6 +210,7 @@ fn zero() -> Sample {
             "0.0000000000",
             "0",
             "0",
+            "{}",
             "\\x00",
             "00000000-0000-0000-0000-000000000000",
             "0001-01-01",
@@ -225,6 +233,7 @@ fn usual() -> Sample {
             number(99_990_000_000_000, 10),
             number(10_000, 4),
             text(" x "),
+            V::Int(6),
             bytes(&[1]),
             V::Guid(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)),
             V::Date(1),
@@ -241,6 +250,7 @@ fn usual() -> Sample {
             "9999.0000000000",
             "100",
             " x ",
+            "{\"b \\\"c\\\"\",\"NULL\"}",
             "\\x01",
             "01234567-89ab-cdef-0123-456789abcdef",
             "1970-01-02",

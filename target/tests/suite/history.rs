@@ -9,13 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use mapping::value::LegacyValue;
+use mapping::{plan::Plan, value::LegacyValue};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
 
-use crate::lab::{Lab, Values, at, contract, read, text, with};
+use crate::lab::{Lab, MAPPING, Values, at, contract, plan, plan_of, read, text, with};
 
 const C: &str = "Contract";
 const KEYS: [&str; 3] = ["A", "B", "C"];
@@ -230,8 +230,11 @@ fn lines(rows: &BTreeMap<usize, Row>) -> Vec<String> {
 }
 
 async fn run(lab: &Lab, case: &Case) -> (Vec<String>, Vec<String>) {
-    lab.rows("truncate contracts, ficus.key_map, ficus.tombstone, ficus.parked, ficus.table_count")
-        .await;
+    lab.rows(
+        "truncate contracts, ficus.key_map, ficus.tombstone, ficus.parked, ficus.table_count,
+           ficus.archive",
+    )
+    .await;
     // The ids were minted anew.
     let fresh = lab.another().await;
     let lab = &Lab { target: std::sync::Arc::new(fresh), ..lab.share() };
@@ -250,7 +253,11 @@ async fn run(lab: &Lab, case: &Case) -> (Vec<String>, Vec<String>) {
         .texts(
             "select concat_ws(' ', number, total, terms,
                 case when deleted_at is null then 'live' else 'deleted' end, version)
-             from contracts order by number",
+             from (select number, total, terms, deleted_at, version from contracts
+                   union all select r.number, r.total, r.terms, now(), r.version
+                   from ficus.archive a, jsonb_populate_record(null::contracts, a.row) r
+                   where a.state = 'archived') rows
+             order by number",
         )
         .await;
     lab.counts("dbo.Contract", "repair").await;
@@ -260,8 +267,18 @@ async fn run(lab: &Lab, case: &Case) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn any_delivery_of_a_history_converges() {
+    converges(plan());
+}
+
+/// A soft-deleted row is in the archive, and nowhere else.
+#[test]
+fn any_delivery_of_a_history_converges_with_an_archive() {
+    converges(plan_of(&MAPPING.replace("\"deleted_at\"", "\"archive\"")));
+}
+
+fn converges(plan: Plan) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let lab = runtime.block_on(Lab::new());
+    let lab = runtime.block_on(Lab::of(plan));
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(48);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)

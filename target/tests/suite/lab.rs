@@ -94,6 +94,7 @@ create table owners (
   id uuid primary key, name text, note text, bank text, deleted_at timestamptz,
   version integer not null, source_position bytea);
 create table links (id uuid primary key, owner_id uuid, tenant_id uuid, source_position bytea);
+create table offers (id uuid primary key, number text, source_position bytea);
 ";
 
 pub(crate) struct Lab {
@@ -184,8 +185,13 @@ pub(crate) fn catalog() -> Catalog {
 }
 
 pub(crate) fn plan() -> Plan {
+    plan_of(MAPPING)
+}
+
+/// The plan of a changed mapping.
+pub(crate) fn plan_of(mapping: &str) -> Plan {
     let file = |name: &str, text: &str| MappingFile { name: name.into(), text: text.into() };
-    let files = [file("lab.toml", MAPPING), file("ignored.toml", IGNORED)];
+    let files = [file("lab.toml", mapping), file("ignored.toml", IGNORED)];
     Plan::compile(&files, &catalog()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
@@ -207,6 +213,15 @@ async fn template() -> &'static str {
 
 impl Lab {
     pub(crate) async fn new() -> Self {
+        Self::of(plan()).await
+    }
+
+    pub(crate) async fn of(plan: Plan) -> Self {
+        Self::of_and(plan, "").await
+    }
+
+    /// With more in the database than the template has.
+    pub(crate) async fn of_and(plan: Plan, sql: &'static str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("lab_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let template = template().await;
@@ -217,10 +232,11 @@ impl Lab {
             let settings = Settings { url: url.clone(), role, set_role: true, max_connections: 4 };
             async move { target::connect(&settings).await.expect("a pool") }
         };
-        let engine = pool(Role::Engine).await;
-        let target = Arc::new(Target::open(engine, Arc::new(plan())).await.expect("a target"));
-        let owner = pool(Role::Owner).await;
         let admin = PgPool::connect(&server.url(SUPERUSER, &name)).await.expect("a pool");
+        sqlx::raw_sql(sql).execute(&admin).await.expect(sql);
+        let engine = pool(Role::Engine).await;
+        let target = Arc::new(Target::open(engine, Arc::new(plan)).await.expect("a target"));
+        let owner = pool(Role::Owner).await;
         Self { target, owner, admin, url }
     }
 
@@ -243,7 +259,7 @@ impl Lab {
             max_connections: 4,
         };
         let pool = target::connect(&settings).await.expect("a pool");
-        Target::open(pool, Arc::new(plan())).await.expect("a target")
+        Target::open(pool, Arc::clone(self.target.plan())).await.expect("a target")
     }
 
     pub(crate) fn batch(&self) -> Builder {

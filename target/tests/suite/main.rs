@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
+mod deleted_parents;
+#[cfg(test)]
 mod domains;
 #[cfg(test)]
 mod encoding;
 #[cfg(test)]
 mod fencing;
+#[cfg(test)]
+mod filters;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
@@ -17,13 +23,23 @@ mod kinds;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod parking;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod quarantine;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod sequences;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]

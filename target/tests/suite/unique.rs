@@ -40,9 +40,9 @@ async fn trap_04_two_live_rows_with_null_are_taken_as_distinct() {
     let lab = Lab::new().await;
     owner(&lab, 1, None, false, 10).await;
     owner(&lab, 2, None, false, 11).await;
-    owner(&lab, 3, Some("mn1"), false, 12).await;
-    owner(&lab, 4, Some("MN1"), false, 13).await;
-    owner(&lab, 5, Some("MN1"), true, 14).await;
+    owner(&lab, 3, Some("дэн1"), false, 12).await;
+    owner(&lab, 4, Some("ДЭН1"), false, 13).await;
+    owner(&lab, 5, Some("ДЭН1"), true, 14).await;
     owner(&lab, 6, None, true, 15).await;
     verify(&lab).await;
     make_green(&lab).await;
@@ -75,9 +75,9 @@ async fn trap_04_two_live_rows_with_null_are_taken_as_distinct() {
     };
     for (bank, deleted, taken) in [
         ("null", "null", true),
-        ("'MN1'", "null", true),
+        ("'ДЭН1'", "null", true),
         ("'MN3'", "null", false),
-        ("'MN1'", "now()", false),
+        ("'ДЭН1'", "now()", false),
         ("null", "now()", false),
     ] {
         let done =

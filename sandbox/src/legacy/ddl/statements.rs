@@ -210,16 +210,22 @@ impl Reader {
         if self.take_word("INCLUDE") {
             self.skip_parentheses()?;
         }
-        let filtered = self.take_word("WHERE");
-        if filtered {
-            return Err(self.wrong("an index without a filter"));
-        }
+        let filter = if self.take_word("WHERE") { Some(self.filter()?) } else { None };
         self.index_options()?;
         let table = self.find(tables, &schema, &name)?;
         if unique {
-            push_unique(Some(index), columns, table);
+            table.unique.push(UniqueIndex { name: index, columns, filter });
         }
         Ok(())
+    }
+
+    /// A filter in parentheses, as the catalogue prints it: `([a] IS NOT NULL)`.
+    fn filter(&mut self) -> Result<String, Error> {
+        let begin = self.at;
+        self.skip_parentheses()?;
+        let tokens = self.tokens.get(begin..self.at).unwrap_or_default();
+        let words: Vec<String> = tokens.iter().map(|token| token.token.to_string()).collect();
+        Ok(words.join(" ").replace("( ", "(").replace(" )", ")"))
     }
 
     fn alter_table(&mut self, tables: &mut [TableDefinition]) -> Result<(), Error> {

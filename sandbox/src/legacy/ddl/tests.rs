@@ -10,6 +10,7 @@ CREATE TABLE [dbo].[Party](
   CONSTRAINT [FK] FOREIGN KEY ([Type]) REFERENCES [dbo].[Type]([OID]) NOT FOR REPLICATION);
 CREATE UNIQUE NONCLUSTERED INDEX [iName_Party]
   ON [dbo].[Party]([Name],[Type]);
+CREATE UNIQUE INDEX [iNote_Party] ON [dbo].[Party]([Note]) WHERE ([Note] IS NOT NULL);
 CREATE TABLE Link ([Oid] uniqueidentifier ROWGUIDCOL NOT NULL PRIMARY KEY, [When] datetime DEFAULT (getdate()) NOT NULL) ON [PRIMARY]
 GO
 ALTER TABLE [dbo].[Party] WITH NOCHECK ADD CONSTRAINT [FK2] FOREIGN KEY([Type]) REFERENCES [dbo].[Link]([Oid]) NOT FOR REPLICATION;
@@ -29,6 +30,7 @@ fn xpo_scripts_are_read() {
     assert_eq!(party.primary_key, ["OID"]);
     assert_eq!(party.unique[0].name, "iName_Party");
     assert_eq!(party.unique[0].columns, ["Name", "Type"]);
+    assert_eq!(party.unique[1].filter.as_deref(), Some("([Note] IS NOT NULL)"));
     let keys: Vec<_> = party.foreign_keys.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(keys, ["FK", "FK2"]);
     assert_eq!(party.foreign_keys[0].references.to_string(), "dbo.Type");

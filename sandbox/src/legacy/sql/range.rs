@@ -1,4 +1,5 @@
-//! `SELECT … FROM [t] [WHERE bounds] ORDER BY the primary key`: one ordered stream.
+//! `SELECT … FROM [t] [WHERE bounds] ORDER BY the primary key`: one ordered stream. A table
+//! without a key is read without an order.
 //!
 //! A bound is a comparison of whole keys, written out as T-SQL needs it:
 //! `([a] > @P1 OR ([a] = @P1 AND [b] > @P2))`. It becomes a range of key bytes, so no row
@@ -25,7 +26,7 @@ struct Bytes {
 pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, SqlError> {
     let Some(plain) = plain(query) else { return Ok(None) };
     let TableFactor::Table { name, .. } = &plain.from.relation else { return Ok(None) };
-    if plain.from.to_string() != name.to_string() || plain.order_by.is_empty() {
+    if plain.from.to_string() != name.to_string() {
         return Ok(None);
     }
     let order: Option<Vec<_>> = plain.order_by.iter().map(|e| column_name(e, None)).collect();
@@ -34,7 +35,8 @@ pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, Sql
     let Some((outputs, columns)) = projection(plain.projection, source.layout, None)? else {
         return Ok(None);
     };
-    if !is_key(source.layout, order)? {
+    let heap = source.layout.key.is_empty() && order.is_empty() && plain.selection.is_none();
+    if !heap && !is_key(source.layout, order)? {
         return Ok(None);
     }
     let mut bytes = Bytes::default();

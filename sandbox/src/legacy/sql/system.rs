@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use chrono::Utc;
 use mapping::{
-    catalog::{Catalog, SqlType, Table},
+    catalog::SqlType,
     value::{LegacyValue, TICKS_PER_SECOND},
 };
 use sqlparser::ast::{Query, Statement};
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::legacy::{Database, MARKER_TABLE};
 
+mod catalogue;
 mod types;
 
 /// A statement that is known by its text.
@@ -24,7 +25,11 @@ pub(super) enum Known {
     CdcEnabled,
     Columns,
     Keys,
+    UniqueIndexes,
+    ForeignKeys,
     CaptureInstances,
+    CapturedColumns,
+    Sizes,
     RowCount,
     MaxLsn,
     MinLsn,
@@ -32,7 +37,7 @@ pub(super) enum Known {
     FindMarker,
 }
 
-const TEXTS: [(Known, &str); 10] = [
+const TEXTS: [(Known, &str); 14] = [
     (
         Known::Database,
         "SELECT DB_NAME() AS [name], CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS [collation]",
@@ -47,8 +52,24 @@ const TEXTS: [(Known, &str); 10] = [
         "SELECT s.name AS schema_name, t.name AS table_name, c.name AS column_name FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id JOIN sys.tables AS t ON t.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id WHERE i.is_primary_key = 1 ORDER BY s.name, t.name, ic.key_ordinal",
     ),
     (
+        Known::UniqueIndexes,
+        "SELECT s.name AS schema_name, t.name AS table_name, i.name AS index_name, i.filter_definition, c.name AS column_name FROM sys.indexes AS i JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id JOIN sys.tables AS t ON t.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id WHERE i.is_unique = 1 AND i.is_primary_key = 0 AND i.is_disabled = 0 AND i.is_hypothetical = 0 AND ic.is_included_column = 0 ORDER BY s.name, t.name, i.name, ic.key_ordinal",
+    ),
+    (
+        Known::ForeignKeys,
+        "SELECT s.name AS schema_name, t.name AS table_name, f.name AS key_name, c.name AS column_name, rs.name AS referenced_schema, rt.name AS referenced_table, rc.name AS referenced_column FROM sys.foreign_keys AS f JOIN sys.foreign_key_columns AS fc ON fc.constraint_object_id = f.object_id JOIN sys.tables AS t ON t.object_id = f.parent_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id JOIN sys.columns AS c ON c.object_id = fc.parent_object_id AND c.column_id = fc.parent_column_id JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id ORDER BY s.name, t.name, f.name, fc.constraint_column_id",
+    ),
+    (
         Known::CaptureInstances,
         "SELECT s.name AS schema_name, t.name AS table_name, ct.capture_instance FROM cdc.change_tables AS ct JOIN sys.tables AS t ON t.object_id = ct.source_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id ORDER BY ct.start_lsn",
+    ),
+    (
+        Known::CapturedColumns,
+        "SELECT s.name AS schema_name, t.name AS table_name, ct.capture_instance, cc.column_name FROM cdc.captured_columns AS cc JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id JOIN sys.tables AS t ON t.object_id = ct.source_object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id ORDER BY ct.start_lsn, cc.column_ordinal",
+    ),
+    (
+        Known::Sizes,
+        "SELECT s.name AS schema_name, t.name AS table_name, SUM(CASE WHEN p.index_id IN (0, 1) THEN p.row_count ELSE 0 END) AS [rows], SUM(p.used_page_count) AS [pages] FROM sys.dm_db_partition_stats AS p JOIN sys.tables AS t ON t.object_id = p.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id GROUP BY s.name, t.name ORDER BY s.name, t.name",
     ),
     (
         Known::RowCount,
@@ -91,9 +112,13 @@ pub(super) fn run(
             let on = database.inner().read().log.max_lsn().is_some();
             rows(&[("is_cdc_enabled", SqlType::Bit)], vec![vec![LegacyValue::Bool(on)]])
         }
-        Known::Columns => columns(&database.catalog()),
-        Known::Keys => keys(&database.catalog()),
-        Known::CaptureInstances => capture_instances(&database)?,
+        Known::Columns => catalogue::columns(&database.catalog()),
+        Known::Keys => catalogue::keys(&database.catalog()),
+        Known::UniqueIndexes => catalogue::unique_indexes(&database.catalog()),
+        Known::ForeignKeys => catalogue::foreign_keys(&database.catalog()),
+        Known::CaptureInstances => catalogue::capture_instances(&database)?,
+        Known::CapturedColumns => catalogue::captured_columns(&database)?,
+        Known::Sizes => catalogue::sizes(&database, &session.snapshot()),
         Known::RowCount => row_count(session, parameters)?,
         Known::MaxLsn => {
             let lsn = session.snapshot().max_lsn;
@@ -154,74 +179,6 @@ fn rows(columns: &[(&str, SqlType)], values: Vec<Vec<LegacyValue<'_>>>) -> Curso
         })
         .collect();
     Cursor::of_values(columns, values).expect("the catalogue's values fit the catalogue's types")
-}
-
-/// Names sort without regard to case.
-fn sorted(catalog: &Catalog) -> Vec<&Table> {
-    let mut tables: Vec<&Table> = catalog.tables.iter().collect();
-    tables.sort_by_key(|t| (t.table.schema.to_lowercase(), t.table.name.to_lowercase()));
-    tables
-}
-
-fn columns(catalog: &Catalog) -> Cursor {
-    let mut values = Vec::new();
-    for table in sorted(catalog) {
-        for column in &table.columns {
-            let shape = types::shape(&column.sql_type);
-            values.push(vec![
-                text(&table.table.schema),
-                text(&table.table.name),
-                text(&column.name),
-                text(shape.name),
-                LegacyValue::Int(shape.max_length),
-                LegacyValue::Int(shape.precision),
-                LegacyValue::Int(shape.scale),
-                LegacyValue::Bool(column.nullable),
-                LegacyValue::Bool(column.identity),
-                LegacyValue::Bool(column.computed),
-                column.collation.as_deref().map_or(LegacyValue::Null, text),
-            ]);
-        }
-    }
-    let names = [
-        ("schema_name", SYSNAME),
-        ("table_name", SYSNAME),
-        ("column_name", SYSNAME),
-        ("type_name", SYSNAME),
-        ("max_length", SqlType::SmallInt),
-        ("precision", SqlType::TinyInt),
-        ("scale", SqlType::TinyInt),
-        ("is_nullable", SqlType::Bit),
-        ("is_identity", SqlType::Bit),
-        ("is_computed", SqlType::Bit),
-        ("collation_name", SYSNAME),
-    ];
-    rows(&names, values)
-}
-
-fn keys(catalog: &Catalog) -> Cursor {
-    let mut values = Vec::new();
-    for table in sorted(catalog) {
-        for column in &table.primary_key {
-            values.push(vec![text(&table.table.schema), text(&table.table.name), text(column)]);
-        }
-    }
-    rows(&[("schema_name", SYSNAME), ("table_name", SYSNAME), ("column_name", SYSNAME)], values)
-}
-
-fn capture_instances(database: &Database) -> Result<Cursor, SqlError> {
-    let catalog = database.catalog();
-    if database.inner().read().log.max_lsn().is_none() {
-        return Err(SqlError::unknown_table("cdc.change_tables"));
-    }
-    let mut values = Vec::new();
-    for table in &catalog.tables {
-        if let Some(instance) = &table.capture_instance {
-            values.push(vec![text(&table.table.schema), text(&table.table.name), text(instance)]);
-        }
-    }
-    let names = [("schema_name", SYSNAME), ("table_name", SYSNAME), ("capture_instance", SYSNAME)];
-    Ok(rows(&names, values))
 }
 
 /// `OBJECT_ID` of an unknown name is NULL, and the sum of nothing is NULL.
