@@ -34,17 +34,25 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start(rows: u64) -> Self {
-        Self::with_mapping(rows, &|text| text).await
+        Self::with_mapping(rows, &|text| text, ("", None)).await
     }
 
-    /// Filled under another mapping.
-    pub(crate) async fn filled_with(rows: u64, change: &dyn Fn(String) -> String) -> Self {
-        let lab = Self::with_mapping(rows, change).await;
+    /// Filled under another mapping, with more in the database and a place for objects.
+    pub(crate) async fn filled_with(
+        rows: u64,
+        change: &dyn Fn(String) -> String,
+        beside: (&'static str, Option<target::ObjectStore>),
+    ) -> Self {
+        let lab = Self::with_mapping(rows, change, beside).await;
         lab.copy().await;
         lab
     }
 
-    async fn with_mapping(rows: u64, change: &dyn Fn(String) -> String) -> Self {
+    async fn with_mapping(
+        rows: u64,
+        change: &dyn Fn(String) -> String,
+        (sql, objects): (&'static str, Option<target::ObjectStore>),
+    ) -> Self {
         let database = spacehub::demo::empty_database().unwrap();
         database.set_capture_lag(Duration::from_millis(5));
         let demo = spacehub::demo::fill(&database, rows, 7).unwrap();
@@ -75,8 +83,13 @@ impl Lab {
         let settings =
             target::Settings { url, role: Role::Engine, set_role: true, max_connections: 8 };
         let pool = connect(&settings).await.unwrap();
-        let target = Arc::new(Target::open(pool, Arc::clone(&plan)).await.unwrap());
         let admin = sqlx::PgPool::connect(&postgres.url("postgres")).await.unwrap();
+        sqlx::raw_sql(sql).execute(&admin).await.unwrap();
+        let target = Target::open(pool, Arc::clone(&plan)).await.unwrap();
+        let target = Arc::new(match objects {
+            Some(objects) => target.with_objects(objects),
+            None => target,
+        });
         let mut lab =
             Self { database, demo, server, target, plan, types: ObjectTypes::new(), admin };
         lab.types = lab.session().await.object_types().await.unwrap();

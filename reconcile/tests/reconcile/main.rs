@@ -11,3 +11,4 @@ mod defects;
 mod follow;
 mod lab;
 mod moving;
+mod objects;
