@@ -7,7 +7,8 @@
 //!
 //! A folder is `file:///srv/objects`; it must be there already, so that a disk that is not
 //! mounted is told and not filled behind its mount point. Files are flushed to the disk before
-//! they count. Other stores are a cargo feature (`objects-s3`) and a URL.
+//! they count. `s3://bucket/path` is S3 and what speaks like it (MinIO, R2); any other store of the
+//! `object_store` crate is a cargo feature of it away.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -64,19 +65,20 @@ impl ObjectStore {
             let store = Arc::new(store.with_fsync(true));
             return Ok(Self { store, root: Path::default() });
         }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            let why = "it holds a login; keys come from AWS_ACCESS_KEY_ID and its like".to_owned();
+            return Err(wrong(why));
+        }
         if parsed.scheme() == "memory" {
             return Err(wrong("what is kept in memory is lost; write file:///srv/objects".into()));
         }
         let (store, root) = object_store::parse_url_opts(&parsed, options).map_err(|error| {
-            let why = match cfg!(feature = "objects-s3") {
-                true => format!("{} is not usable: {}", parsed.scheme(), StoreCause::from(error)),
-                false => format!(
-                    "this program was built for folders only (file:///…); for {}: build it with \
-                     --features objects-s3",
-                    parsed.scheme()
-                ),
-            };
-            wrong(why)
+            let known = "a folder (file:///srv/objects) or S3 (s3://bucket/path)";
+            wrong(format!(
+                "objects go to {known}, and {}: is not usable: {}",
+                parsed.scheme(),
+                StoreCause::from(error)
+            ))
         })?;
         Ok(Self { store: Arc::from(store), root })
     }
@@ -207,7 +209,11 @@ mod tests {
         assert_eq!(why("file:///dev/null"), "/dev/null is no folder");
         assert!(why("file://server/share").starts_with("a folder is written with three strokes"));
         assert!(why("memory:///").starts_with("what is kept in memory is lost"));
-        assert!(!why("s3://user:secret@bucket/x").contains("secret"));
-        assert!(!why("ftp://user:secret@host/x").contains("secret"));
+        assert!(
+            why("ftp://host/x").starts_with("objects go to a folder (file:///srv/objects) or S3")
+        );
+        for url in ["s3://user:secret@bucket/x", "ftp://user:secret@host/x"] {
+            assert!(why(url).starts_with("it holds a login; keys come from"), "{url}");
+        }
     }
 }

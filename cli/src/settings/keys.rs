@@ -141,7 +141,7 @@ pub(crate) const KEYS: &[Key] = &[
         "objects.url",
         Kind::Url,
         None,
-        "where lob = \"object-store\" puts its content: file:///srv/objects (a folder that is there)",
+        "where lob = \"object-store\" puts its content: file:///srv/objects (a folder that is there) or s3://bucket/path",
     ),
     key("product.mappings", Kind::Text, Some("spacehub/mappings"), "folder of mapping files"),
     key(

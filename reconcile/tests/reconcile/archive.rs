@@ -7,7 +7,7 @@ use crate::lab::Lab;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn archived_rows_are_expected_to_be_away() {
     let archive = |text: String| text.replace("\"deleted_at\"", "\"archive\"");
-    let lab = Lab::filled_with(2_000, &archive).await;
+    let lab = Lab::filled_with(2_000, &archive, ("", None)).await;
     let report = lab.run(&Lab::settings(), &[]).await;
     assert_eq!(report.verdict, Verdict::Equal, "{}", report.to_text());
     let text = report.to_text();

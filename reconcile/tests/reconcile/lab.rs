@@ -35,21 +35,29 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start(rows: u64) -> Self {
-        Self::start_by(rows, spacehub::mappings()).await
+        Self::start_by(rows, spacehub::mappings(), ("", None)).await
     }
 
-    /// Filled under another mapping.
-    pub(crate) async fn filled_with(rows: u64, change: &dyn Fn(String) -> String) -> Self {
+    /// Filled under another mapping, with more in the database and a place for objects.
+    pub(crate) async fn filled_with(
+        rows: u64,
+        change: &dyn Fn(String) -> String,
+        beside: (&'static str, Option<target::ObjectStore>),
+    ) -> Self {
         let mut mappings = spacehub::mappings();
         for file in &mut mappings {
             file.text = change(std::mem::take(&mut file.text));
         }
-        let lab = Self::start_by(rows, mappings).await;
+        let lab = Self::start_by(rows, mappings, beside).await;
         lab.copy().await;
         lab
     }
 
-    async fn start_by(rows: u64, mappings: Vec<MappingFile>) -> Self {
+    async fn start_by(
+        rows: u64,
+        mappings: Vec<MappingFile>,
+        (sql, objects): (&'static str, Option<target::ObjectStore>),
+    ) -> Self {
         let database = spacehub::demo::empty_database().unwrap();
         database.set_capture_lag(Duration::from_millis(5));
         let demo = spacehub::demo::fill(&database, rows, 7).unwrap();
@@ -76,8 +84,13 @@ impl Lab {
         let settings =
             target::Settings { url, role: Role::Engine, set_role: true, max_connections: 8 };
         let pool = connect(&settings).await.unwrap();
-        let target = Arc::new(Target::open(pool, Arc::clone(&plan)).await.unwrap());
         let admin = sqlx::PgPool::connect(&postgres.url("postgres")).await.unwrap();
+        sqlx::raw_sql(sql).execute(&admin).await.unwrap();
+        let target = Target::open(pool, Arc::clone(&plan)).await.unwrap();
+        let target = Arc::new(match objects {
+            Some(objects) => target.with_objects(objects),
+            None => target,
+        });
         let mut lab =
             Self { database, demo, server, target, plan, types: ObjectTypes::new(), admin };
         lab.types = lab.session().await.object_types().await.unwrap();
@@ -93,7 +106,7 @@ impl Lab {
 
     /// [`Lab::filled`] by other mapping files.
     pub(crate) async fn filled_by(rows: u64, mappings: Vec<MappingFile>) -> Self {
-        let lab = Self::start_by(rows, mappings).await;
+        let lab = Self::start_by(rows, mappings, ("", None)).await;
         lab.copy().await;
         lab
     }

@@ -12,3 +12,4 @@ mod filters;
 mod follow;
 mod lab;
 mod moving;
+mod objects;

@@ -217,3 +217,87 @@ async fn a_row_that_postgres_refuses_is_put_aside_with_its_reference() {
     assert_eq!(references(&lab).await, [format!("B|{}|-", address(&lab, "y").await)]);
     assert_eq!(lab.text("select rule from ficus.quarantine").await, "postgres.23514");
 }
+
+/// As much of S3 as is asked for: `HEAD`, `PUT` and `GET` of whole objects.
+async fn bucket() -> (std::net::SocketAddr, Bucket) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let kept = Bucket::default();
+    let bucket = Bucket::clone(&kept);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let bucket = Bucket::clone(&bucket);
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+                    let Some((answer, rest)) = answer(&request, &bucket) else { continue };
+                    request = rest;
+                    stream.write_all(&answer).await.expect("answered");
+                }
+            });
+        }
+    });
+    (address, kept)
+}
+
+type Bucket = std::sync::Arc<std::sync::Mutex<std::collections::BTreeMap<String, Vec<u8>>>>;
+
+/// The answer to a request that is there to its end, and what follows it.
+fn answer(request: &[u8], bucket: &Bucket) -> Option<(Vec<u8>, Vec<u8>)> {
+    let end = request.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&request[..end]).expect("a head").to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.map_or(0, |length| length.trim().parse().expect("a length"));
+    let body = request.get(end..end + length)?;
+    assert!(head.contains("authorization: aws4-hmac-sha256"), "signed: {head}");
+    let mut words = head.split(' ');
+    let (method, path) = (words.next().expect("a method"), words.next().expect("a path"));
+    let mut bucket = bucket.lock().expect("the bucket");
+    let found = match method {
+        "put" => {
+            bucket.insert(path.to_owned(), body.to_vec());
+            Some(Vec::new())
+        }
+        _ => bucket.get(path).cloned(),
+    };
+    let status = if found.is_some() { "200 OK" } else { "404 Not Found" };
+    let content = found.unwrap_or_default();
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\netag: \"x\"\r\n\
+         last-modified: Fri, 01 Mar 2024 00:00:00 GMT\r\n\r\n",
+        content.len()
+    )
+    .into_bytes();
+    if method != "head" {
+        answer.extend(content);
+    }
+    Some((answer, request[end + length..].to_vec()))
+}
+
+#[tokio::test]
+async fn a_bucket_is_a_url_and_the_usual_variables() {
+    let (lab, _folder) = lab().await;
+    let (address_of_bucket, bucket) = bucket().await;
+    let options = [
+        ("AWS_ENDPOINT", format!("http://{address_of_bucket}")),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "key".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ("AWS_REGION", "eu-1".to_owned()),
+    ];
+    let options = options.map(|(name, value)| (name.to_owned(), value));
+    let store = ObjectStore::open("s3://files/legacy", options).expect("a store");
+    assert!(!format!("{store:?}").contains("secret"));
+    store.check().await.expect("it takes objects");
+    let target = open(&lab).await.with_objects(store.clone());
+    for _ in 0..2 {
+        lab.batch().upsert(C, contract("A", 1, "x"), at(10)).apply(&target).await;
+    }
+    let terms = address(&lab, "x").await;
+    assert_eq!(references(&lab).await, [format!("A|{terms}|-")]);
+    let path = format!("/files/legacy/{terms}");
+    assert_eq!(bucket.lock().expect("the bucket").get(&path).map(Vec::as_slice), Some(&b"x"[..]));
+    assert_eq!(store.get(&terms).await.expect("the object"), "x".as_bytes());
+    assert!(store.get("sha256/00/00").await.is_err());
+}
