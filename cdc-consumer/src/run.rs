@@ -6,8 +6,10 @@
 //! ([`client`]).
 
 mod client;
+mod peek;
 mod reader;
 mod shared;
+mod silence;
 mod topics;
 mod writer;
 

@@ -43,6 +43,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     4 "0004_quarantine",
     5 "0005_checkpoints",
     6 "0006_reconcile",
+    15 "0015_topic_identity",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

@@ -187,7 +187,8 @@ fn step(
             None if change.unchanged == 0 => {
                 let marked = held.map(|held| mark_deleted(held, change, special));
                 let whole = marked.filter(|marked| marked.unchanged == 0);
-                let fields = whole.map_or_else(|| change.fields.to_vec(), |w| w.fields.into_owned());
+                let fields =
+                    whole.map_or_else(|| change.fields.to_vec(), |w| w.fields.into_owned());
                 Step::Take(State::SoftDeleted, fields)
             }
             None => Step::Wait,

@@ -34,6 +34,8 @@ struct Partition {
     touched: bool,
     commit_lsn: Option<Lsn>,
     source_ts_ms: Option<i64>,
+    /// Of the message at `next - 1`.
+    fingerprint: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,7 @@ impl Offsets {
                 touched: one.first || one.next != one.expected,
                 commit_lsn: None,
                 source_ts_ms: None,
+                fingerprint: None,
             };
             let found = self.topics.iter().position(|topic| topic.name == one.topic);
             let index = found.unwrap_or_else(|| {
@@ -115,6 +118,33 @@ impl Offsets {
         Ok(Arrival::Next)
     }
 
+    /// Goes on at `to` where `from` is the next offset: there is no message between.
+    pub(crate) fn pass_over(&mut self, topic: &str, partition: i32, (from, to): (i64, i64)) {
+        if let Some(state) = self.partition(topic, partition)
+            && state.next == from
+            && to > from
+        {
+            state.next = to;
+            state.touched = true;
+            state.fingerprint = None;
+        }
+    }
+
+    /// Takes note of what tells the message at an offset from others, if it was taken in.
+    pub(crate) fn note_fingerprint(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        fingerprint: i64,
+    ) {
+        if let Some(state) = self.partition(topic, partition)
+            && state.next == offset + 1
+        {
+            state.fingerprint = Some(fingerprint);
+        }
+    }
+
     /// Takes note of a change's place in the legacy log.
     pub(crate) fn note(&mut self, topic: &str, partition: i32, lsn: Option<Lsn>, ts: Option<i64>) {
         if let Some(state) = self.partition(topic, partition) {
@@ -144,6 +174,7 @@ impl Offsets {
                     epoch: state.epoch,
                     commit_lsn: state.commit_lsn.take(),
                     source_ts_ms: state.source_ts_ms.take(),
+                    fingerprint: state.fingerprint,
                 });
                 state.expected = state.next;
             }
@@ -186,6 +217,20 @@ mod tests {
         assert!(offsets.advance().is_empty());
         assert_eq!(offsets.arrive("t", 0, 8, false).unwrap(), Arrival::Next);
         assert_eq!(offsets.advance().remove(0).expected, 8);
+    }
+
+    #[test]
+    fn offsets_without_a_message_are_passed_over_once() {
+        let mut offsets = Offsets::default();
+        offsets.assign(owned(5));
+        offsets.pass_over("t", 0, (4, 9));
+        offsets.pass_over("t", 0, (5, 5));
+        offsets.pass_over("u", 0, (5, 9));
+        assert!(!offsets.touched());
+        offsets.pass_over("t", 0, (5, 7));
+        let advance = offsets.advance().remove(0);
+        assert_eq!((advance.expected, advance.next), (5, 7));
+        assert_eq!(offsets.arrive("t", 0, 7, false).unwrap(), Arrival::Next);
     }
 
     #[test]

@@ -25,7 +25,9 @@ use tokio::{
 
 use super::{
     client::Client,
+    peek,
     shared::{Notice, Shared, Work},
+    silence::Silence,
     topics::{self, Topics},
 };
 use crate::{
@@ -61,6 +63,7 @@ pub(super) struct Reader {
     opened: Option<Instant>,
     /// A marker whose fence is still to be asked for.
     marker: Option<Lsn>,
+    silence: Silence,
 }
 
 /// When things are due.
@@ -94,6 +97,7 @@ impl Reader {
             generation: 0,
             opened: None,
             marker: None,
+            silence: Silence::default(),
         }
     }
 
@@ -131,6 +135,7 @@ impl Reader {
             self.generation = self.shared.generation();
             self.opened = None;
             self.marker = None;
+            self.silence.reset();
             let owned = match notice {
                 Notice::Assigned(owned) => owned,
                 Notice::Revoked => Vec::new(),
@@ -224,6 +229,9 @@ impl Reader {
             .map(|(topic, partition, _)| (topic.to_owned(), partition))
             .collect();
         let ends = topics::offsets(&self.client, &partitions, Offset::End).unwrap_or_default();
+        if self.silence.pass_over(&self.shared.settings, &mut self.batcher, &ends) {
+            self.opened.get_or_insert(now);
+        }
         self.tell_seen();
         let counted = &mut self.clock.counted;
         self.shared.progress.send_modify(|progress| {
@@ -278,6 +286,8 @@ impl Reader {
             renamed,
         };
         self.batcher.push(&incoming, now_us())?;
+        let Incoming { topic, partition, offset, .. } = incoming;
+        self.batcher.note_fingerprint(topic, partition, offset, peek::fingerprint(message));
         if self.opened.is_none() && !self.batcher.is_empty() {
             self.opened = Some(Instant::now());
         }
@@ -286,6 +296,10 @@ impl Reader {
 
     /// What an error that polling told means.
     fn heed(&mut self, error: KafkaError) -> Result<(), Error> {
+        // The client is done for good: as where another process has taken our instance's name.
+        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            return Err(kafka("reading")(error));
+        }
         let code = error.rdkafka_error_code();
         match code {
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
