@@ -232,6 +232,23 @@ impl Batcher {
         self.offsets.positions()
     }
 
+    /// Offsets from and to which there is no message are accounted for, unless something of them
+    /// was read meanwhile.
+    pub(crate) fn pass_over(&mut self, topic: &str, partition: i32, offsets: (i64, i64)) {
+        self.offsets.pass_over(topic, partition, offsets);
+    }
+
+    /// Takes note of what tells the message at an offset from others.
+    pub(crate) fn note_fingerprint(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        fingerprint: i64,
+    ) {
+        self.offsets.note_fingerprint(topic, partition, offset, fingerprint);
+    }
+
     /// Closes the batch, with the steps of all partitions that it touches. `None` when there
     /// is nothing to commit.
     pub fn take(&mut self) -> Option<Batch> {

@@ -10,8 +10,10 @@ mod fences;
 mod flush;
 mod gaps;
 mod holds;
+mod peek;
 mod reader;
 mod shared;
+mod silence;
 mod topics;
 mod writer;
 

@@ -43,6 +43,15 @@ impl Role {
             Self::Api => Duration::from_secs(10),
         }
     }
+
+    /// A process that was stopped in the middle of a transaction holds its locks for so long. The
+    /// others of its consumer group wait for it; the engine's own pauses are of milliseconds.
+    const fn idle_timeout(self) -> Duration {
+        match self {
+            Self::Owner | Self::Reader | Self::Api => Duration::from_secs(60),
+            Self::Engine => Duration::from_secs(20),
+        }
+    }
 }
 
 /// Where Postgres is and who we are there.
@@ -127,8 +136,9 @@ fn pool_options(settings: &Settings) -> PgPoolOptions {
 fn session_sql(role: Role, set_role: bool) -> String {
     let mut sql = format!(
         "set statement_timeout = {}; set lock_timeout = '10s'; \
-         set idle_in_transaction_session_timeout = '60s'; set timezone = 'UTC'",
-        role.statement_timeout().as_millis()
+         set idle_in_transaction_session_timeout = {}; set timezone = 'UTC'",
+        role.statement_timeout().as_millis(),
+        role.idle_timeout().as_millis()
     );
     if set_role {
         sql.push_str("; set role ");

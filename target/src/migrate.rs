@@ -46,6 +46,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     7 "0007_archive",
     8 "0008_sequences",
     10 "0010_stream",
+    15 "0015_topic_identity",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

@@ -74,11 +74,22 @@ impl Broker {
 
     /// A producer that neither reorders nor repeats.
     pub(crate) fn producer(&self) -> FutureProducer {
+        self.compressing("none")
+    }
+
+    /// The same with a compression.
+    pub(crate) fn compressing(&self, codec: &str) -> FutureProducer {
         let mut config = self.config();
+        config.set("compression.codec", codec);
         config.set("enable.idempotence", "true").set("linger.ms", "2");
         // A request that the in-process broker swallowed on its way down is sent again soon.
         config.set("socket.timeout.ms", "3000").set("request.timeout.ms", "3000");
         config.set("message.max.bytes", "64000000").create().expect("a producer")
+    }
+
+    /// A producer of transactions.
+    pub(crate) fn transactional(&self, id: &str) -> FutureProducer {
+        self.config().set("transactional.id", id).create().expect("a producer")
     }
 
     pub(crate) fn config(&self) -> ClientConfig {

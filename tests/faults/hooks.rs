@@ -10,7 +10,7 @@ use crate::{
     broker::Broker,
     oracle,
     suite::trial,
-    world::{GROUP, LIMIT, World},
+    world::{LIMIT, World},
 };
 
 /// The points of apply and stream, the fault that each stands for, and the times at which the
@@ -69,7 +69,7 @@ async fn killed_at(point: &'static str, times: [u32; 3], seed: u64) {
     }
     world.produce_the_rest().await;
     let mut healthy = world.consume(&[HASTY]);
-    world.caught_up(&mut healthy, GROUP).await;
+    world.caught_up(&mut healthy).await;
     oracle::assert_rows(&world).await;
     healthy.stop().await;
     oracle::assert_accounts(&world, 1).await;
@@ -79,7 +79,7 @@ async fn killed_at(point: &'static str, times: [u32; 3], seed: u64) {
 /// Another member comes and goes: the group hands out its partitions twice.
 async fn stir(world: &World) {
     let mut config = world.broker.config();
-    config.set("group.id", GROUP).set("session.timeout.ms", "500");
+    config.set("group.id", &world.group).set("session.timeout.ms", "500");
     config.set("heartbeat.interval.ms", "100").set("partition.assignment.strategy", "roundrobin");
     let topic = world.heartbeat_topic();
     let visiting = tokio::task::spawn_blocking(move || {

@@ -11,21 +11,23 @@ use libtest_mimic::Trial;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sandbox::postgres::{Options, Postgres, SUPERUSER, Shutdown};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     broker::Broker,
     hooks::HASTY,
     oracle,
     process::Process,
     suite::trial,
-    world::{GROUP, World, migrate},
+    world::{World, migrate},
 };
 
 /// Installations that are killed side by side: most of a kill's time is waiting.
 const LANES: u32 = 3;
 /// Kills of each.
 const KILLS: u32 = 17;
-/// The group that reads everything once more.
-const AGAIN: &str = "again";
+/// The setting of a second group, which reads everything once more.
+const AGAIN: &str = "FICUS_KAFKA_GROUP";
 
 /// The tests.
 pub(crate) fn add(trials: &mut Vec<Trial>) {
@@ -46,7 +48,8 @@ async fn in_process() {
     for lane in 0..LANES {
         migrate(&postgres, &format!("lane_{lane}")).await;
     }
-    let nemesis = tokio::spawn(restart_postgres(Arc::clone(&postgres), seed));
+    let peace = CancellationToken::new();
+    let nemesis = tokio::spawn(restart_postgres(Arc::clone(&postgres), seed, peace.clone()));
     let lane = async |lane: u32| {
         let url = postgres.url(SUPERUSER, &format!("lane_{lane}"));
         let seed = seed.wrapping_add(u64::from(lane));
@@ -54,9 +57,8 @@ async fn in_process() {
         kill_again_and_again(world, seed, KILLS, &[HASTY]).await
     };
     let (a, b, c) = tokio::join!(lane(0), lane(1), lane(2));
-    nemesis.abort();
-    // It may be in the middle of a restart, which it finishes.
-    drop(nemesis.await);
+    peace.cancel();
+    nemesis.await.expect("Postgres is back");
     let (a, b, c) = tokio::join!(a.finish(&[HASTY]), b.finish(&[HASTY]), c.finish(&[HASTY]));
     let kills = usize::try_from(LANES * KILLS).expect("few");
     tell([a, b, c].concat(), kills);
@@ -75,11 +77,13 @@ pub(crate) fn tell(mut pauses: Vec<Duration>, kills: usize) {
 }
 
 /// Restarts Postgres now and then, in order or as after a crash.
-pub(crate) async fn restart_postgres(postgres: Arc<Postgres>, seed: u64) {
+pub(crate) async fn restart_postgres(postgres: Arc<Postgres>, seed: u64, peace: CancellationToken) {
     let mut random = StdRng::seed_from_u64(!seed);
     loop {
-        let pause = random.random_range(2_500..6_000);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let pause = Duration::from_millis(random.random_range(2_500..6_000));
+        if tokio::time::timeout(pause, peace.cancelled()).await.is_ok() {
+            return;
+        }
         let how = if random.random() { Shutdown::Fast } else { Shutdown::Immediate };
         let away = Duration::from_millis(random.random_range(0..400));
         postgres.restart(how, away).await.expect("Postgres comes back");
@@ -121,15 +125,19 @@ pub(crate) async fn kill_again_and_again(
         if random.random_range(0..4) == 0 {
             match second.take() {
                 Some(process) => process.kill().await,
-                None => second = Some(world.consume(&again(settings)).supervised()),
+                None => {
+                    let group = again(&world);
+                    let settings = [settings, &[(AGAIN, &group)]].concat();
+                    second = Some(world.consume(&settings).supervised());
+                }
             }
         }
     }
     Survivor { world, pauses }
 }
 
-fn again<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [settings, &[("FICUS_KAFKA_GROUP", AGAIN)]].concat()
+fn again(world: &World) -> String {
+    format!("{}-again", world.group)
 }
 
 impl Survivor {
@@ -138,9 +146,10 @@ impl Survivor {
         let Self { mut world, pauses } = self;
         world.produce_the_rest().await;
         let mut first = world.consume(settings);
-        let mut second = world.consume(&again(settings));
-        world.caught_up(&mut first, GROUP).await;
-        world.caught_up(&mut second, AGAIN).await;
+        let group = again(&world);
+        let mut second = world.consume(&[settings, &[(AGAIN, &group)]].concat());
+        world.caught_up(&mut first).await;
+        world.group_caught_up(&mut second, &group).await;
         oracle::assert_rows(&world).await;
         first.stop().await;
         second.stop().await;
@@ -161,10 +170,10 @@ async fn load_for(world: &mut World, random: &mut StdRng, limit: Duration) {
 
 /// Goes on writing until the process has committed something; how long that took.
 async fn load_until_it_commits(world: &mut World, process: &mut Process) -> Duration {
-    let before = world.consumed(GROUP).await;
+    let before = world.consumed().await;
     loop {
         world.produce(2).await;
-        if world.consumed(GROUP).await > before {
+        if world.consumed().await > before {
             return process.started.elapsed();
         }
         let ended = process.ended();
@@ -177,7 +186,7 @@ async fn load_until_it_commits(world: &mut World, process: &mut Process) -> Dura
 
 /// What else happens: repeated deliveries, and a broker that is away for a moment.
 async fn disturb(world: &mut World, random: &mut StdRng, kill: u32) {
-    if kill % 3 == 0 {
+    if kill.is_multiple_of(3) {
         world.repeat(random.random_range(1..40)).await;
     }
     if kill % 5 == 2

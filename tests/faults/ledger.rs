@@ -170,6 +170,45 @@ impl Ledger {
         std::mem::take(&mut self.out)
     }
 
+    /// A transaction that gives one contract terms of so many bytes.
+    pub(crate) fn long_terms(&mut self, bytes: usize) -> Vec<Record> {
+        self.lsn += 1;
+        self.order = 0;
+        let number = self.random.random_range(1..=CONTRACTS);
+        if !self.contracts.contains_key(&number) {
+            self.insert_contract(number);
+        }
+        let old = self.contracts[&number].clone();
+        let terms = Some(format!("{} {}", self.text(), "x".repeat(bytes)));
+        self.update_contract(number, Contract { terms, ..old }, true);
+        std::mem::take(&mut self.out)
+    }
+
+    /// Tombstones of rows that never were, one for each partition: messages without an effect.
+    pub(crate) fn nothing(&mut self) -> Vec<Record> {
+        for table in Table::ALL {
+            for number in 1_000..1_010 {
+                self.push(table, number, None);
+            }
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Reads of all rows there are, as a new copy of the tables makes them.
+    pub(crate) fn read_all(&mut self) -> Vec<Record> {
+        // Above what was read before: a new copy is not an echo of the old one.
+        self.lsn += 10;
+        for number in self.contracts.keys().copied().collect::<Vec<_>>() {
+            self.read(Table::Contract, number);
+        }
+        for number in self.parties.keys().copied().collect::<Vec<_>>() {
+            self.read(Table::Party, number);
+            self.read(Table::Tenant, number);
+        }
+        self.lsn += 1;
+        std::mem::take(&mut self.out)
+    }
+
     fn change_contract(&mut self) {
         let number = self.random.random_range(1..=CONTRACTS);
         let Some(old) = self.contracts.get(&number).cloned() else {
@@ -240,7 +279,7 @@ impl Ledger {
             tenant: self.random.random_range(1..=PARTIES),
             slot: self.serial,
             total: self.random.random_range(0..99_999_999),
-            terms: (self.serial % 5 != 0).then(|| self.text()),
+            terms: (!self.serial.is_multiple_of(5)).then(|| self.text()),
             revision: 1,
         }
     }
@@ -258,7 +297,8 @@ impl Ledger {
     /// A text that is never the same twice; a long one now and then.
     fn text(&mut self) -> String {
         self.serial += 1;
-        let filler = if self.serial % 17 == 0 { "нөхцөл ".repeat(40) } else { String::new() };
+        let filler =
+            if self.serial.is_multiple_of(17) { "нөхцөл ".repeat(40) } else { String::new() };
         format!("{} {filler}", self.serial).trim_end().to_owned()
     }
 

@@ -2,7 +2,6 @@
 //! them. What comes out is compared with the list's own last state.
 //!
 //! Tests that need a real Kafka are listed as ignored where there is none, and say how to have it.
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test ends by a panic")]
 
 #[cfg(test)]
 mod broker;
@@ -10,6 +9,8 @@ mod broker;
 mod event;
 #[cfg(test)]
 mod hooks;
+#[cfg(test)]
+mod kafka;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]

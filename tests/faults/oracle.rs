@@ -87,14 +87,20 @@ fn differences(table: &str, wanted: &Lines, found: &Lines, into: &mut Vec<String
     }
 }
 
-/// Zero lost, zero invented, zero wrong.
-pub(crate) async fn assert_rows(world: &World) {
+/// What is lost, invented or wrong.
+pub(crate) async fn differences_of(world: &World) -> Vec<String> {
     let keys = keys(&world.pool).await;
     let mut found = Vec::new();
     let wanted = world.ledger.contracts.iter().map(|(n, row)| wanted_contract(*n, row)).collect();
     differences("contract", &wanted, &contracts(&world.pool, &keys).await, &mut found);
     let wanted = world.ledger.parties.iter().map(|(n, row)| wanted_party(*n, row)).collect();
     differences("tenant", &wanted, &tenants(&world.pool, &keys).await, &mut found);
+    found
+}
+
+/// Zero lost, zero invented, zero wrong.
+pub(crate) async fn assert_rows(world: &World) {
+    let mut found = differences_of(world).await;
     let count = found.len();
     found.truncate(50);
     assert!(count == 0, "{count} differences:\n{}", found.join("\n"));

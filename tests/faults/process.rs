@@ -80,6 +80,24 @@ impl Process {
         Some(ended)
     }
 
+    /// The most memory that it has had, in megabytes.
+    pub(crate) fn peak_megabytes(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Its memory, in megabytes.
+    pub(crate) fn megabytes(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a child of ours");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("a line");
+        let kilobytes: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("it");
+        kilobytes / 1024
+    }
+
     /// The last of what it, and those before it, have said.
     pub(crate) fn words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();

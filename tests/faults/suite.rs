@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::{hooks, kills};
+use crate::{broker, hooks, kafka, kills};
 
 /// Most of a test's time is waiting for a group or for a process, so a few run side by side.
 const THREADS: usize = 4;
@@ -16,6 +16,17 @@ pub(crate) fn run() -> ExitCode {
     let mut trials = Vec::new();
     kills::add(&mut trials);
     hooks::add(&mut trials);
+    let mut real = Vec::new();
+    kafka::add(&mut real);
+    let is_here = std::env::var_os(broker::ADDRESS).is_some();
+    if !is_here {
+        println!(
+            "skipped: {} tests need a real Kafka (Java and Maven): \
+             deploy/kafka/broker run cargo test -p ficus --test faults -- kafka",
+            real.len()
+        );
+    }
+    trials.extend(real.into_iter().map(|trial| trial.with_ignored_flag(!is_here)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -2,15 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     process::Command,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer as _},
 };
 use sandbox::postgres::{Postgres, SUPERUSER, shared};
 use secrecy::SecretString;
@@ -27,11 +28,8 @@ use crate::{
 
 /// How long anything may take before the test says that it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-/// Partitions of each topic.
-pub(crate) const PARTITIONS: u32 = 2;
-/// The consumer group that is counted on.
-pub(crate) const GROUP: &str = "ficus";
-
+/// Partitions of each topic, at first.
+const PARTITIONS: u32 = 2;
 const TEMPLATE: &str = "ledger_template";
 
 /// The installation, and what was sent into it. Clients first: the broker must outlive them.
@@ -44,8 +42,19 @@ pub(crate) struct World {
     pub(crate) pool: PgPool,
     pub(crate) url: String,
     pub(crate) prefix: String,
+    /// The consumer group that is counted on, and nobody else's.
+    pub(crate) group: String,
+    partitions: u32,
     folder: TempDir,
     pub(crate) broker: Broker,
+}
+
+/// How a transaction of the broker's ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Commit,
+    CommitAfter(Duration),
+    Abort,
 }
 
 /// The number in the names of databases and topics.
@@ -74,8 +83,13 @@ pub(crate) async fn migrate(server: &Postgres, name: &str) {
 impl World {
     /// A world on the shared Postgres.
     pub(crate) async fn start(broker: Broker, seed: u64) -> Self {
+        Self::start_with(broker, seed, &[]).await
+    }
+
+    /// A world on the shared Postgres; topics with these settings.
+    pub(crate) async fn start_with(broker: Broker, seed: u64, settings: &[(&str, &str)]) -> Self {
         let url = shared_database().await;
-        Self::start_at(broker, seed, &url, &[]).await
+        Self::start_at(broker, seed, &url, settings).await
     }
 
     /// A world on any Postgres that has the ledger's tables; topics with these settings.
@@ -100,7 +114,9 @@ impl World {
             logs: BTreeMap::new(),
             pool,
             url: url.to_owned(),
+            group: format!("{prefix}-group"),
             prefix,
+            partitions: PARTITIONS,
             folder,
             broker,
         };
@@ -136,10 +152,13 @@ impl World {
             .env("FICUS_PRODUCT_MAPPINGS", file("mappings"))
             .env("FICUS_KAFKA_BOOTSTRAP", self.broker.bootstrap())
             .env("FICUS_KAFKA_TOPIC_PREFIX", &self.prefix)
-            .env("FICUS_KAFKA_GROUP", GROUP)
+            .env("FICUS_KAFKA_GROUP", &self.group)
             .env("FICUS_KAFKA_DECIMAL_MODE", "string")
             .env("FICUS_CONSUME_BATCH_ROWS_MAX", "40")
             .env("FICUS_TARGET_URL", &self.url);
+        if let Ok(level) = std::env::var("FICUS_TEST_LOG") {
+            command.env("FICUS_LOG_LEVEL", level);
+        }
         command
     }
 
@@ -147,7 +166,13 @@ impl World {
     pub(crate) fn consume(&self, settings: &[(&str, &str)]) -> Process {
         let mut command = self.ficus(&["consume"]);
         command.envs(settings.iter().copied());
-        Process::start(command, self.folder.path().join("log"))
+        let log = self.folder.path().join("log");
+        Process::start(command, log)
+    }
+
+    /// From now on this one sends.
+    pub(crate) fn set_producer(&mut self, producer: FutureProducer) {
+        self.producer = producer;
     }
 
     /// Sends so many transactions.
@@ -179,7 +204,7 @@ impl World {
         for record in &records {
             let topic = self.topic(record.table);
             let mut message =
-                FutureRecord::to(&topic).partition(partition(record)).key(&record.key);
+                FutureRecord::to(&topic).partition(self.partition(record)).key(&record.key);
             if let Some(value) = &record.value {
                 message = message.payload(value);
             }
@@ -192,8 +217,89 @@ impl World {
             sent.map_err(|(error, _)| error).expect("the broker has it");
         }
         for record in records {
-            self.logs.entry((record.table, partition(&record))).or_default().push(record);
+            let partition = self.partition(&record);
+            self.logs.entry((record.table, partition)).or_default().push(record);
         }
+    }
+
+    /// Which partition a row's messages go to.
+    fn partition(&self, record: &Record) -> i32 {
+        i32::try_from(record.number % self.partitions).expect("few")
+    }
+
+    /// From now on there are so many.
+    pub(crate) fn set_partitions(&mut self, count: u32) {
+        self.partitions = count;
+    }
+
+    /// The topic was made anew: what was sent into it is gone.
+    pub(crate) fn forget(&mut self, table: Table) {
+        self.logs.retain(|(of, _), _| *of != table);
+    }
+
+    /// Partitions that a topic has, as the broker says.
+    pub(crate) fn partitions(&self, topic: &str) -> usize {
+        let client = self.producer.client();
+        let metadata = tokio::task::block_in_place(|| client.fetch_metadata(Some(topic), LIMIT));
+        let metadata = metadata.expect("metadata");
+        metadata.topics().first().map_or(0, |topic| topic.partitions().len())
+    }
+
+    /// Sends records in one transaction of the broker's, which ends as told. What is aborted is
+    /// nobody's message.
+    pub(crate) async fn send_in_transaction(&mut self, records: Vec<Record>, end: End) {
+        let id = format!("{}-{}", self.prefix, serial());
+        let producer = self.broker.transactional(&id);
+        let shared = std::mem::replace(&mut self.producer, producer);
+        let begun = tokio::task::block_in_place(|| {
+            self.producer.init_transactions(LIMIT)?;
+            self.producer.begin_transaction()
+        });
+        begun.expect("a transaction");
+        let logs = self.logs.clone();
+        self.send(records).await;
+        if let End::CommitAfter(pause) = end {
+            tokio::time::sleep(pause).await;
+        }
+        let ended = tokio::task::block_in_place(|| match end {
+            End::Commit | End::CommitAfter(_) => self.producer.commit_transaction(LIMIT),
+            End::Abort => self.producer.abort_transaction(LIMIT),
+        });
+        ended.expect("the transaction's end");
+        self.producer = shared;
+        if end == End::Abort {
+            self.logs = logs;
+        }
+    }
+
+    /// The ends of the tables' topics, as the broker tells them to a reader of what is committed.
+    pub(crate) fn ends(&self) -> BTreeMap<(String, i32), i64> {
+        let mut config = self.broker.config();
+        config.set("group.id", "asks").set("isolation.level", "read_committed");
+        let client: BaseConsumer = config.create().expect("a client");
+        let mut list = TopicPartitionList::new();
+        for topic in Table::ALL.map(|table| self.topic(table)) {
+            let metadata = client.fetch_metadata(Some(&topic), LIMIT).expect("metadata");
+            for partition in metadata.topics()[0].partitions() {
+                list.add_partition_offset(&topic, partition.id(), Offset::End).expect("a place");
+            }
+        }
+        let ends = client.offsets_for_times(list, LIMIT).expect("offsets");
+        let ends = ends.elements().into_iter().map(|end| {
+            let offset = end.offset().to_raw().expect("an offset");
+            ((end.topic().to_owned(), end.partition()), offset)
+        });
+        ends.collect()
+    }
+
+    /// Waits until Postgres has the very end of every partition.
+    pub(crate) async fn at_the_end(&self, process: &mut Process) {
+        let ends = tokio::task::block_in_place(|| self.ends());
+        self.eventually("every partition is at its end", Some(process), async || {
+            let at = self.positions(&self.group).await;
+            ends.iter().all(|(partition, end)| *end == 0 || at.get(partition) >= Some(end))
+        })
+        .await;
     }
 
     /// Sends a marker of the last transaction; its LSN as text.
@@ -233,18 +339,28 @@ impl World {
     }
 
     /// Messages of the tables' topics that are accounted for.
-    pub(crate) async fn consumed(&self, group: &str) -> u64 {
+    pub(crate) async fn consumed(&self) -> u64 {
+        self.consumed_by(&self.group).await
+    }
+
+    /// The same of another group.
+    async fn consumed_by(&self, group: &str) -> u64 {
         let marker = self.marker_topic();
         let positions = self.positions(group).await;
         let nexts = positions.iter().filter(|((topic, _), _)| *topic != marker);
         nexts.map(|(_, next)| u64::try_from(*next).expect("an offset")).sum()
     }
 
-    /// Waits until a group has consumed everything.
-    pub(crate) async fn caught_up(&self, process: &mut Process, group: &str) {
+    /// Waits until everything is consumed.
+    pub(crate) async fn caught_up(&self, process: &mut Process) {
+        self.group_caught_up(process, &self.group).await;
+    }
+
+    /// The same for another group.
+    pub(crate) async fn group_caught_up(&self, process: &mut Process, group: &str) {
         let wanted = self.sent();
         self.eventually("all is committed", Some(process), async || {
-            self.consumed(group).await >= wanted
+            self.consumed_by(group).await >= wanted
         })
         .await;
     }
@@ -264,7 +380,7 @@ impl World {
             }
             if since.elapsed() > LIMIT {
                 let words = process.as_ref().map(|process| process.words()).unwrap_or_default();
-                let at = self.positions(GROUP).await;
+                let at = self.positions(&self.group).await;
                 panic!("not in time: {what}; {} sent, at {at:?}\n{words}", self.sent());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -281,14 +397,4 @@ impl World {
         }
         drop(folder);
     }
-
-    /// A folder of this world's own.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-/// Which partition a row's messages go to.
-pub(crate) fn partition(record: &Record) -> i32 {
-    i32::try_from(record.number % PARTITIONS).expect("few")
 }

@@ -35,6 +35,8 @@ struct Partition {
     wait: Option<Wait>,
     commit_lsn: Option<Lsn>,
     source_ts_ms: Option<i64>,
+    /// Of the message at `next - 1`.
+    fingerprint: Option<i64>,
 }
 
 /// Why a partition is read no further.
@@ -88,6 +90,7 @@ impl Offsets {
                 wait: None,
                 commit_lsn: None,
                 source_ts_ms: None,
+                fingerprint: None,
             };
             let found = self.topics.iter().position(|topic| topic.name == one.topic);
             let index = found.unwrap_or_else(|| {
@@ -174,6 +177,33 @@ impl Offsets {
         })
     }
 
+    /// Goes on at `to` where `from` is the next offset: there is no message between.
+    pub(crate) fn pass_over(&mut self, topic: &str, partition: i32, (from, to): (i64, i64)) {
+        if let Some(state) = self.partition(topic, partition)
+            && state.next == from
+            && to > from
+        {
+            state.next = to;
+            state.touched = true;
+            state.fingerprint = None;
+        }
+    }
+
+    /// Takes note of what tells the message at an offset from others, if it was taken in.
+    pub(crate) fn note_fingerprint(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        fingerprint: i64,
+    ) {
+        if let Some(state) = self.partition(topic, partition)
+            && state.next == offset + 1
+        {
+            state.fingerprint = Some(fingerprint);
+        }
+    }
+
     /// Takes note of a change's place in the legacy log.
     pub(crate) fn note(&mut self, topic: &str, partition: i32, lsn: Option<Lsn>, ts: Option<i64>) {
         if let Some(state) = self.partition(topic, partition) {
@@ -203,6 +233,7 @@ impl Offsets {
                     epoch: state.epoch,
                     commit_lsn: state.commit_lsn.take(),
                     source_ts_ms: state.source_ts_ms.take(),
+                    fingerprint: state.fingerprint,
                 });
                 state.expected = state.next;
             }
@@ -272,6 +303,20 @@ mod tests {
         offsets.wait("t", 0, Wait::Until);
         offsets.wait_all("t");
         assert!(offsets.go_on("t").is_empty());
+    }
+
+    #[test]
+    fn offsets_without_a_message_are_passed_over_once() {
+        let mut offsets = Offsets::default();
+        offsets.assign(owned(5));
+        offsets.pass_over("t", 0, (4, 9));
+        offsets.pass_over("t", 0, (5, 5));
+        offsets.pass_over("u", 0, (5, 9));
+        assert!(!offsets.touched());
+        offsets.pass_over("t", 0, (5, 7));
+        let advance = offsets.advance().remove(0);
+        assert_eq!((advance.expected, advance.next), (5, 7));
+        assert_eq!(offsets.arrive("t", 0, 7, false).unwrap(), Arrival::Next);
     }
 
     #[test]

@@ -18,8 +18,9 @@ use target::{Disposition, Target};
 use tokio::runtime::Handle;
 
 use super::{
+    peek::{self, Found, Place},
     shared::{Notice, Shared},
-    topics::offsets,
+    topics::{ASK, offsets},
 };
 use crate::{
     batch::Owned,
@@ -44,6 +45,15 @@ pub(super) struct Callbacks {
 
 /// Makes a client. It connects by itself.
 pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<Client> {
+    let mut config = config(settings);
+    if let Some(instance) = &settings.instance {
+        config.set("group.instance.id", instance);
+    }
+    config.create_with_context(callbacks)
+}
+
+/// How a client reads, whatever it is for.
+pub(super) fn config(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in defaults(settings) {
         config.set(name, value);
@@ -54,9 +64,6 @@ pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<C
     // What exactly-once rests on can't be set otherwise.
     config.set("bootstrap.servers", &settings.bootstrap_servers);
     config.set("group.id", &settings.group);
-    if let Some(instance) = &settings.instance {
-        config.set("group.instance.id", instance);
-    }
     config.set("enable.auto.commit", "false");
     config.set("enable.auto.offset.store", "false");
     config.set("auto.offset.reset", "error");
@@ -65,7 +72,7 @@ pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<C
     // Eager: every rebalance begins anew. Round robin, since most topics have one partition and
     // `range` would give all of them to the first member.
     config.set("partition.assignment.strategy", "roundrobin");
-    config.create_with_context(callbacks)
+    config
 }
 
 fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -177,13 +184,53 @@ impl Callbacks {
         let highs = self.ask(client, partitions, Offset::End)?;
         let owner = format!("{}/{}", shared.settings.group, std::process::id());
         let mut owned = Vec::with_capacity(partitions.len());
+        let mut remembered = Vec::new();
         for ((topic, partition, low), (_, _, high)) in lows.into_iter().zip(highs) {
             let claim = self.runtime.block_on(self.claim_one(&topic, partition, &owner))?;
             let Some(claim) = claim else { return Ok(Vec::new()) };
             let start = Start { topic, partition, low, high, claim };
+            remembered.extend(start.remembered());
             owned.push(start.check(shared.settings.lost_offsets)?);
         }
-        Ok(owned)
+        Ok(if self.recognise(&remembered)? { owned } else { Vec::new() })
+    }
+
+    /// Checks that the messages that were applied last are still where they were; false when the
+    /// run ends meanwhile.
+    fn recognise(&self, remembered: &[(Place, i64)]) -> Result<bool, Error> {
+        let mut attempt = 0;
+        let mut rest = remembered.to_vec();
+        while !rest.is_empty() {
+            let places: Vec<Place> = rest.iter().map(|(place, _)| place.clone()).collect();
+            let found = peek::look(&self.shared.settings, &places, ASK)
+                .map_err(|source| Error::Kafka { doing: "looking at messages".into(), source })?;
+            let mut unknown = Vec::new();
+            for (one, found) in rest.into_iter().zip(found) {
+                match found {
+                    Found::Unknown => unknown.push(one),
+                    Found::Message { offset, fingerprint }
+                        if offset == one.0.2 && fingerprint != one.1 =>
+                    {
+                        let (topic, partition, offset) = one.0;
+                        return Err(Error::Remade { topic, partition, offset });
+                    }
+                    // It is the same, or it is gone (compacted), which proves nothing.
+                    Found::Message { .. } | Found::End => {}
+                }
+            }
+            rest = unknown;
+            if rest.is_empty() {
+                break;
+            }
+            if self.shared.is_stopping() {
+                return Ok(false);
+            }
+            let why = "kafka to show the messages that were applied last".to_owned();
+            self.shared.tell(State::Waiting, Some(why));
+            std::thread::sleep(self.shared.pause(attempt, 100));
+            attempt += 1;
+        }
+        Ok(true)
     }
 
     /// Asks the brokers for offsets until they answer, sorted as the partitions are.
@@ -258,6 +305,13 @@ struct Start {
 }
 
 impl Start {
+    /// Where the message is that was applied last, and what it was; `None` where nobody can look.
+    fn remembered(&self) -> Option<(Place, i64)> {
+        let last = self.claim.next_offset?.checked_sub(1).filter(|last| *last >= self.low)?;
+        let fingerprint = self.claim.fingerprint?;
+        Some(((self.topic.clone(), self.partition, last), fingerprint))
+    }
+
     /// Where to begin, if nothing is lost.
     fn check(self, lost: LostOffsets) -> Result<Owned, Error> {
         let Self { topic, partition, low, high, claim } = self;
@@ -286,7 +340,10 @@ fn assign(client: &Client, owned: &[Owned]) -> KafkaResult<()> {
     for one in owned {
         list.add_partition_offset(&one.topic, one.partition, Offset::Offset(one.next))?;
     }
-    client.assign(&list)
+    client.assign(&list)?;
+    // The client remembers that a partition was paused when it was ours before, also if it was
+    // taken away meanwhile.
+    client.resume(&list)
 }
 
 #[cfg(test)]
@@ -294,7 +351,7 @@ mod tests {
     use super::*;
 
     fn start(next_offset: Option<i64>, low: i64, high: i64) -> Start {
-        let claim = target::partition::Claim { epoch: 3, next_offset };
+        let claim = target::partition::Claim { epoch: 3, next_offset, fingerprint: Some(1) };
         Start { topic: "t".into(), partition: 0, low, high, claim }
     }
 
@@ -307,6 +364,9 @@ mod tests {
         assert_eq!(begin(Some(9), 9, 9).unwrap().next, 9);
         assert!(matches!(begin(Some(6), 7, 9), Err(Error::Retention { earliest: 7, .. })));
         assert!(matches!(begin(Some(10), 7, 9), Err(Error::Truncated { end: 9, .. })));
+        // What is below the log's beginning, or was never read, can't be looked at.
+        let last = |next, low| start(next, low, 9).remembered().map(|(place, _)| place.2);
+        assert_eq!((last(Some(9), 7), last(Some(7), 7), last(None, 7)), (Some(8), None, None));
         let accepted = start(Some(6), 7, 9).check(LostOffsets::Accept).unwrap();
         assert_eq!((accepted.expected, accepted.next), (6, 7));
     }

@@ -25,7 +25,9 @@ use tokio::{
 
 use super::{
     client::Client,
+    peek,
     shared::{Held, Notice, Shared, Work},
+    silence::Silence,
     topics,
 };
 use crate::{
@@ -60,6 +62,7 @@ pub(super) struct Reader {
     pub(super) opened: Option<Instant>,
     /// A marker whose fence is still to be asked for.
     pub(super) marker: Option<Lsn>,
+    silence: Silence,
     /// Those of the message at hand.
     headers: batch::Headers,
 }
@@ -99,6 +102,7 @@ impl Reader {
             opened: None,
             marker: None,
             headers: batch::Headers::default(),
+            silence: Silence::default(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Reader {
             self.generation = self.shared.generation();
             self.opened = None;
             self.marker = None;
+            self.silence.reset();
             let owned = match notice {
                 Notice::Assigned(owned) => owned,
                 Notice::Revoked => Vec::new(),
@@ -231,6 +236,9 @@ impl Reader {
             .map(|(topic, partition, _)| (topic.to_owned(), partition))
             .collect();
         let ends = topics::offsets(&self.client, &partitions, Offset::End).unwrap_or_default();
+        if self.silence.pass_over(&self.shared.settings, &mut self.batcher, &ends) {
+            self.opened.get_or_insert(now);
+        }
         self.tell_seen();
         let counted = &mut self.clock.counted;
         self.shared.progress.send_modify(|progress| {
@@ -286,6 +294,8 @@ impl Reader {
             headers: self.headers.as_bytes(),
         };
         self.batcher.push(&incoming, now_us())?;
+        let Incoming { topic, partition, offset, .. } = incoming;
+        self.batcher.note_fingerprint(topic, partition, offset, peek::fingerprint(message));
         if self.opened.is_none() && !self.batcher.is_empty() {
             self.opened = Some(Instant::now());
         }
@@ -294,6 +304,10 @@ impl Reader {
 
     /// What an error that polling told means.
     pub(super) fn heed(&mut self, error: KafkaError) -> Result<(), Error> {
+        // The client is done for good: as where another process has taken our instance's name.
+        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            return Err(kafka("reading")(error));
+        }
         let code = error.rdkafka_error_code();
         match code {
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {

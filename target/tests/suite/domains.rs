@@ -54,6 +54,7 @@ pub(crate) async fn make_green(lab: &Lab) {
         epoch: claim.epoch,
         commit_lsn: None,
         source_ts_ms: None,
+        fingerprint: None,
     };
     let mut builder = lab.batch();
     let ends = vec![("t".to_owned(), 0, expected + 1)];
