@@ -1,9 +1,14 @@
 //! Drafts by the real binary, from a saved catalogue, in a folder of their own.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::{Command, Output},
 };
+
+use sqlx::PgPool;
+
+use crate::world::{LIMIT, World};
 
 fn ficus(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ficus"));
@@ -99,4 +104,54 @@ fn an_assessment_is_enough_to_draft_from() {
         assert_eq!(refused.status.code(), Some(64), "{}", told(&refused));
         assert!(told(&refused).contains(why), "{}", told(&refused));
     }
+}
+
+/// Assessed, drafted and not edited: what the demo planted goes to quarantine, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unedited_draft_carries_the_demo() {
+    let world = World::start(3_000, 5).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let url = world.target_url().replacen("/e2e", "/draft", 1);
+    sqlx::raw_sql("create database draft").execute(&world.pool).await.expect("a database");
+    let run = async |arguments: &[&str]| {
+        let mut command = world.ficus(arguments);
+        command.env("FICUS_TARGET_URL", &url);
+        command.env("FICUS_PRODUCT_MAPPINGS", path("draft/mappings"));
+        command.env("FICUS_PRODUCT_MIGRATIONS", path("draft/migrations"));
+        let ended = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends");
+        let ended = ended.expect("it runs");
+        assert!(
+            ended.status.code().is_some_and(|code| code <= 1),
+            "{arguments:?}: {}",
+            told(&ended)
+        );
+    };
+    let (assessed, draft) = (path("assessed.json"), path("draft"));
+    run(&["assess", "--json", &assessed, "--zone", "Asia/Ulaanbaatar"]).await;
+    let said =
+        ["--zone", "Asia/Ulaanbaatar", "--currency", "MNT", "--digits", "2", "--out", &draft];
+    let scaffold = ["mapping", "scaffold", "--all", "--assessment", &assessed];
+    run(&[&scaffold[..], &said].concat()).await;
+    run(&["migrate"]).await;
+    run(&["backfill"]).await;
+
+    let pool = PgPool::connect(&url).await.expect("a pool");
+    let rules = "select distinct rule from ficus.quarantine";
+    let rules: Vec<String> = sqlx::query_scalar(rules).fetch_all(&pool).await.expect("rules");
+    let planted = ["file.length", "money.inexact", "null", "type.unknown", "zone.gap"];
+    let rules: BTreeSet<&str> = rules.iter().map(String::as_str).collect();
+    assert!(rules.is_subset(&BTreeSet::from(planted)), "{rules:?}");
+    let waiting: i64 = sqlx::query_scalar("select count(*) from ficus.quarantine")
+        .fetch_one(&pool)
+        .await
+        .expect("a count");
+    assert!((1..60).contains(&waiting), "{waiting} rows wait");
+    for table in ["owners", "tenants", "contracts", "contract_items", "invoices", "user_roles"] {
+        let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+        let count: i64 = sqlx::query_scalar(count).fetch_one(&pool).await.expect("a count");
+        assert!(count > 10, "{count} rows of {table}");
+    }
+    pool.close().await;
+    world.stop().await;
 }

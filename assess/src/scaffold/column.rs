@@ -112,7 +112,7 @@ fn binary<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
     let mut draft = plain(cell, Made::Bytea);
     let largest = room.facts.column(cell.table, cell.column).and_then(|facts| facts.length_max);
     if let Some(largest) = largest.filter(|largest| *largest > LARGE_BYTES) {
-        draft.ask(format!("up to {largest} bytes: in the row, or in an object store?"));
+        draft.ask(format!("up to {largest} bytes: in the row, or lob = \"object-store\"?"));
     } else if cell.column.sql_type.is_lob() {
         draft.remark("A LOB in the row: an update event does not carry it unless it changed.");
     }

@@ -47,7 +47,7 @@ pub(super) fn integer<'c>(room: &Room<'c>, cell: Cell<'c>) -> ColumnDraft<'c> {
 /// By the values that the assessment found.
 fn enumeration<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) -> Option<Made> {
     let facts = room.facts.column(cell.table, cell.column)?;
-    if facts.values.is_empty() {
+    if facts.values.is_empty() || names::is_counted(&cell.column.name) {
         return None;
     }
     let name = |number: i64| match number {
@@ -104,13 +104,21 @@ fn too_fine<'c>(room: &Room<'c>, cell: Cell<'c>, draft: &mut ColumnDraft<'c>) {
     let Made::Money { digits, .. } = &draft.made else { return };
     let needed =
         room.facts.column(cell.table, cell.column).and_then(|facts| facts.fraction_digits_max);
-    if let Some(needed) = needed.filter(|needed| needed > digits) {
-        draft.ask(format!(
-            "values have up to {needed} digits: are they quarantined, rounded (round = \"half-even\"), or \
-             rates (as = \"numeric\", scale = {needed})?"
-        ));
-    }
+    let Some(needed) = needed.filter(|needed| needed > digits) else { return };
+    // More digits than a person types are what a float is, and no rate.
+    let rate = if needed <= TYPED_DIGITS_MAX {
+        format!(", or rates (as = \"numeric\", scale = {needed})")
+    } else {
+        String::new()
+    };
+    draft.ask(format!(
+        "values have up to {needed} digits: do they wait in quarantine, are they rounded (round = \
+         \"half-even\"){rate}?"
+    ));
 }
+
+/// Digits after the point that somebody may have written.
+const TYPED_DIGITS_MAX: u8 = 8;
 
 fn is_amount(cell: Cell<'_>) -> bool {
     names::is_money(&cell.column.name)

@@ -108,10 +108,20 @@ fn explain(
              (refuse)?"
         ));
     }
+    if let Some(hazard) = room.facts.hazard(cell.table, cell.column, "reference.deleted") {
+        let count = hazard.count.map_or_else(|| "rows".to_owned(), facts::count);
+        draft.ask(format!(
+            "{count} that are live refer to a soft-deleted one: as they are (deleted = \"allow\"), without \
+             the reference (\"null\"), or does the cutover stop (\"refuse\")?"
+        ));
+    }
     for column in &reference.columns {
-        draft
-            .notes
-            .extend(room.facts.open_hazards(cell.table, column).into_iter().map(Note::Question));
+        for open in room.facts.open_hazards(cell.table, column) {
+            let note = Note::Question(open);
+            if !draft.notes.contains(&note) {
+                draft.notes.push(note);
+            }
+        }
     }
 }
 

@@ -63,6 +63,14 @@ fn entity(draft: &EntityDraft<'_>, out: &mut String) {
     if let Some(version) = &draft.version {
         out.push_str(&format!("version = {}\n", string(version)));
     }
+    let is_rejected = |column: &&ColumnDraft<'_>| {
+        matches!(column.made, Made::Type { .. }) && column.sources.iter().any(|s| s.nullable)
+    };
+    for column in draft.columns.iter().filter(is_rejected) {
+        out.push_str("\n[entity.accept]\n");
+        let why = string("without a type nobody can say what the row is; XPO always writes one");
+        out.push_str(&format!("null-rejected.{} = {why}\n", column.name));
+    }
     out.push_str("\n[entity.columns]\n");
     let widths = draft.columns.iter().map(|column| column.name.len());
     let width = widths.filter(|width| *width <= ALIGNED_MAX).max().unwrap_or(0);
