@@ -155,7 +155,7 @@ impl Plan {
                 return explained;
             }
             (Some(_), Ok(true)) => {
-                explained.notes.push("the entity's filter takes the row".to_owned())
+                explained.notes.push("the entity's filter takes the row".to_owned());
             }
             (Some(_), Ok(false)) => {
                 explained.kind = Some(RowKind::Delete);
