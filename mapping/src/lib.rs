@@ -21,6 +21,7 @@ pub mod position;
 pub mod row;
 pub mod sequence;
 pub mod value;
+pub mod write_back;
 mod zone;
 
 #[cfg(test)]

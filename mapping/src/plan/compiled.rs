@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{EntityId, LeftOut, SoftDelete};
-use crate::{convert::Make, key::KeyPart, sequence::NumberSource};
+use crate::{catalog::Column, convert::Make, key::KeyPart, sequence::NumberSource};
 
 /// How a table's rows are mapped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Compiled {
+    /// The catalogue's columns of those that are read, for the way back; texts with their collation.
+    pub(crate) columns: Vec<Column>,
     pub(crate) key: Vec<KeyPart>,
     /// Where `ObjectType` is, when rows are told apart by it.
     pub(crate) object_type: Option<usize>,

@@ -42,7 +42,8 @@ fn trap_03_an_archived_row_is_refused_for_the_references_that_xpo_has_cleared() 
 /// `sha256/ab/cdef…`, made another way than the mapping makes it.
 fn address(content: &[u8]) -> String {
     let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256/{}/{}", &hex[..2], &hex[2..])
+    let (folder, file) = hex.split_at(2);
+    format!("sha256/{folder}/{file}")
 }
 
 const PHOTO: &str = "photo = { from = \"Photo\", as = \"bytea\", lob = \"inline\" }";
