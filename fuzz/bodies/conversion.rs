@@ -95,6 +95,15 @@ fn check_field(pg_type: PgType, field: &[u8]) {
             assert!(!text.contains('\0'), "Postgres refuses U+0000");
             return;
         }
+        PgType::TextArray => {
+            let (head, items) = field.split_at(12);
+            // One dimension, or none when the array is empty; no NULLs; of type text.
+            assert_eq!(head[..3], [0, 0, 0]);
+            assert!(head[3] <= 1 && head[4..8] == [0; 4] && head[8..] == 25_u32.to_be_bytes());
+            let texts = fields(items.get(8..).unwrap_or_default());
+            texts.flatten().for_each(|text| check_field(PgType::Text, text));
+            return;
+        }
         PgType::Numeric { scale } => {
             let (head, digits) = field.split_at(8);
             let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Column},
     file::{FileSaid, MappingFile, Mistake, Mistakes, read},
     plan::{Compiled, EntityPlan, Plan, SourceColumn, TableId, TablePlan},
 };
@@ -68,6 +68,7 @@ impl Plan {
 }
 
 fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
+    let collation = book.catalog.collation.as_str();
     let tables = book.drafts.into_iter().enumerate();
     tables
         .map(|(index, draft)| {
@@ -83,6 +84,12 @@ fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
                     lob: column.sql_type.is_lob(),
                 })
                 .collect();
+            let known = draft.columns.iter().filter_map(|column| draft.table.columns.get(*column));
+            let known = known.map(|column| Column {
+                collation: column.collation.clone().or_else(|| Some(collation.to_owned())),
+                ..column.clone()
+            });
+            let known = known.collect();
             let key = draft.key_parts(outlines);
             TablePlan {
                 id,
@@ -91,6 +98,7 @@ fn finish(book: TableBook<'_>, outlines: &[Outline<'_>]) -> Vec<TablePlan> {
                 key: key.iter().map(|part| part.source).collect(),
                 role: draft.role(),
                 compiled: Compiled {
+                    columns: known,
                     key,
                     object_type: draft.object_type,
                     ignored: draft.ignored_rule(),

@@ -25,6 +25,7 @@ pub mod probe;
 pub mod row;
 pub mod sequence;
 pub mod value;
+pub mod write_back;
 mod zone;
 
 #[cfg(test)]

@@ -142,6 +142,24 @@ impl Zone {
         }
     }
 
+    /// The wall time of a UTC second, in seconds since 1970-01-01 00:00 on the wall.
+    pub(crate) fn wall(&self, instant: i64) -> i64 {
+        if self.recurs
+            && instant >= LAST_YEAR.end
+            && let Some(known) = in_a_known_year(instant)
+        {
+            return self.wall(known).saturating_add(instant - known);
+        }
+        let offset = if (TABLE_BEGIN..TABLE_END - DAY).contains(&instant) {
+            let after = self.spans.partition_point(|span| span.begin <= instant);
+            // The first span begins before everything, so there is one.
+            after.checked_sub(1).and_then(|index| self.spans.get(index)).map(|span| span.offset)
+        } else {
+            None
+        };
+        instant.saturating_add(offset.unwrap_or_else(|| self::offset(self.zone, instant)))
+    }
+
     fn ask(&self, wall: i64, gap: Gap, overlap: Overlap) -> Result<i64, NoInstant> {
         let Some(local) = DateTime::<Utc>::from_timestamp(wall, 0).map(|t| t.naive_utc()) else {
             return Err(NoInstant::Gap);
@@ -257,6 +275,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_wall_time_comes_back(second in -62_000_000_000_i64..LAST_YEAR.end, which in 0_usize..3) {
+            let zones =
+                [chrono_tz::Asia::Ulaanbaatar, chrono_tz::Europe::Berlin, chrono_tz::America::Sao_Paulo];
+            let zone = Zone::shared(zones[which]);
+            let wall = zone.wall(second);
+            prop_assert_eq!(wall - second, offset(zones[which], second));
+            let instants = [Overlap::Standard, Overlap::Daylight]
+                .map(|overlap| zone.instant(wall, Gap::Reject, overlap));
+            prop_assert!(instants.contains(&Ok(second)));
+        }
+
         #[test]
         fn the_table_agrees_with_the_library(second in -4_000_000_000_i64..LAST_YEAR.end, which in 0_usize..4) {
             let zones = [

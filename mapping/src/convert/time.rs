@@ -29,7 +29,7 @@ impl Sentinels {
         self.days.iter().find(|(sentinel, _)| *sentinel == day).map(|(_, meaning)| *meaning)
     }
 
-    fn of_ticks(&self, ticks: i64) -> Option<Sentinel> {
+    pub(crate) fn of_ticks(&self, ticks: i64) -> Option<Sentinel> {
         if self.days.is_empty() && self.ticks.is_empty() {
             return None;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{EntityId, Filter, LeftOut, RowFilter, SoftDelete};
 use crate::{
+    catalog::Column,
     convert::{Content, Make},
     key::KeyPart,
     sequence::NumberSource,
@@ -12,6 +13,8 @@ use crate::{
 /// How a table's rows are mapped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Compiled {
+    /// The catalogue's columns of those that are read, for the way back; texts with their collation.
+    pub(crate) columns: Vec<Column>,
     pub(crate) key: Vec<KeyPart>,
     /// Where `ObjectType` is, when rows are told apart by it.
     pub(crate) object_type: Option<usize>,
