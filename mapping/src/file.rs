@@ -31,7 +31,7 @@ use std::fmt;
 use options::{Asked, Level};
 
 pub(crate) use column::{ColumnSaid, Kind, RefSaid};
-pub(crate) use filter::Condition as ConditionSaid;
+pub(crate) use filter::{CONDITION_KEYS, Condition as ConditionSaid};
 pub(crate) use lob::Lob;
 pub(crate) use lookup::{LookedUp, LookupSaid};
 pub use options::closest;

@@ -11,7 +11,7 @@ use crate::{
     catalog::{Column, SqlType},
     convert::{parse_day, parse_timestamp},
     decimal,
-    file::{ConditionSaid, Literal, Mistakes, Said},
+    file::{CONDITION_KEYS, ConditionSaid, Literal, Mistakes, Said, closest},
     key::{KeyKind, encoded},
     plan::{Condition, Filter, RowFilter},
     value::{Decimal, LegacyValue},
@@ -28,6 +28,9 @@ pub(super) fn make(
     let mut seen: Vec<Cell> = Vec::new();
     let mut shown = Vec::new();
     for said in &outline.said.filter {
+        if is_no_key(&said.column, outline, book, m) {
+            continue;
+        }
         let Some(cell) = cover::resolve(&said.column, outline, book, m) else { continue };
         used.push(cell);
         if seen.contains(&cell) {
@@ -60,6 +63,29 @@ pub(super) fn make(
         draft.filters.push(RowFilter { entity, conditions: shown });
     }
     Some(Box::new(Filter(conditions)))
+}
+
+/// `Kind = { nto = 1 }` looks like the column `Kind.nto`: what precedes the last dot tells.
+fn is_no_key(
+    said: &Said<String>,
+    outline: &Outline<'_>,
+    book: &TableBook<'_>,
+    m: &mut Mistakes<'_>,
+) -> bool {
+    let Some((column, key)) = said.value.rsplit_once('.') else { return false };
+    let untold = &mut Mistakes::new(&[]);
+    let column = Said::new(column.to_owned(), said.at);
+    if cover::resolve(said, outline, book, untold).is_some()
+        || cover::resolve(&column, outline, book, untold).is_none()
+    {
+        return false;
+    }
+    let help = match closest(key, CONDITION_KEYS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "it has `is`, `not` and `null`".to_owned(),
+    };
+    m.add(said.at, format!("the condition on `{column}` has no key `{key}`"), help);
+    true
 }
 
 /// How the column compares, when it can decide.

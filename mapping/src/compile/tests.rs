@@ -96,6 +96,7 @@ Note = "x"
 Opened = []
 Id = {}
 Country.No = 1
+CountryNo = { nto = 1 }
 FullName = ["a", "A "]
 [entity.columns]
 rights = { from = "Rights", as = "flags", values = { 0 = "none", 1 = "read", 2 = "read", 3 = "both", 4294967296 = "far" }, ignore = { 1 = "twice" }, unknown = "ignore" }

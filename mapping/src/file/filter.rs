@@ -50,7 +50,8 @@ impl fmt::Display for Condition {
     }
 }
 
-const KEYS: [&str; 3] = ["is", "not", "null"];
+/// What a condition may say.
+pub(crate) const CONDITION_KEYS: [&str; 3] = ["is", "not", "null"];
 
 /// The conditions of an entity, in the file's order.
 pub(super) fn conditions(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Vec<Condition> {
@@ -77,7 +78,8 @@ fn read(
         return;
     };
     // `Party.Kind = 1` without quotes is a table in a table.
-    let is_condition = table.is_empty() || table.keys().any(|key| KEYS.contains(&&**key.get_ref()));
+    let is_condition =
+        table.is_empty() || table.keys().any(|key| CONDITION_KEYS.contains(&&**key.get_ref()));
     if is_condition {
         found.extend(condition(column, table, m));
         return;
