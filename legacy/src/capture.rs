@@ -37,9 +37,15 @@ impl Session {
         let mut instances = Vec::new();
         if state.enabled {
             for (table, name) in self.capture_instances().await? {
-                let doing = format!("asking for the newest change of {name}");
-                let last_lsn = self.lsn(&Statement::last_change(&name), &doing).await?;
                 let min_lsn = self.min_lsn(&name).await?;
+                // Of an instance that is going, or that the login may not read, nothing is known.
+                let last_lsn = match min_lsn {
+                    Some(_) => {
+                        let doing = format!("asking for the newest change of {name}");
+                        self.lsn(&Statement::last_change(&name), &doing).await?
+                    }
+                    None => None,
+                };
                 instances.push(CaptureInstance { table, name, min_lsn, last_lsn });
             }
         }

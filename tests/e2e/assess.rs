@@ -56,8 +56,11 @@ async fn a_legacy_database_is_assessed_and_saved_for_offline_work() {
     assert_eq!(tables(&json), tables(&read("a.json")));
     let saved = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
     assert_eq!(saved(&read("catalog.json")), saved(&read("a.json"))["catalog"]);
-    let mut check =
-        ficus("mssql://nobody@127.0.0.1:1/none?trust=true", folder.path(), &["mapping", "check"]);
+    let mut check = ficus(
+        "mssql://nobody@127.0.0.1:1/none?trust=true",
+        folder.path(),
+        &["mapping", "check", "--offline"],
+    );
     check.env("FICUS_LEGACY_CATALOG", "catalog.json");
     check.env("FICUS_PRODUCT_MAPPINGS", "embedded:spacehub");
     let (code, checked, notes) = ended(check).await;
