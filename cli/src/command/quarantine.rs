@@ -16,7 +16,7 @@ use crate::{
 /// Lists, shows, tries again or discards entries.
 pub(crate) async fn run(command: &QuarantineCommand, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
-    let target = parts::target(settings, &plan).await?;
+    let target = parts::writing_target(settings, &plan).await?;
     match command {
         QuarantineCommand::List { limit, table, rule, state } => {
             let filter = Filter {

@@ -55,7 +55,7 @@ pub(crate) fn run(
     let database = session.database().clone();
     let scope = shape::Scope { database: &database, snapshot: &snapshot, parameters };
     if let Statement::Query(query) = statement {
-        for shape in [range::run, keys::run, split::run, system::count, system::last_change] {
+        for shape in [system::last_change, range::run, keys::run, split::run, system::count] {
             if let Some(cursor) = shape(query, scope)? {
                 return Ok(Outcome::Rows(Box::new(cursor)));
             }
