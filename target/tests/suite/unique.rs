@@ -54,7 +54,7 @@ async fn trap_04_two_live_rows_with_null_are_taken_as_distinct() {
     assert_eq!(keys.collect::<Vec<_>>(), ["3", "4", "1", "2"], "side by side");
     let gate = seal_gate(&lab).await;
     assert!(!gate.green);
-    assert_eq!(gate.detail, "owners(bank) has 4 duplicates (legacy keys 3, 4, 1, 2)");
+    assert_eq!(gate.detail, "owners(bank) has 4 duplicates (3, 4, 1, 2)");
     let error = lab.target.cut_over(&lab.owner, "contracts", &terms(), ME).await;
     assert!(matches!(error, Err(Error::Gates { red, .. }) if red == ["seal"]));
 
