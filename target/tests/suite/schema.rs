@@ -39,7 +39,7 @@ async fn an_empty_database_is_told_what_to_write_and_that_is_enough() {
     let found = check(&pool).await;
     assert_eq!(
         told(&found),
-        ["contracts", "tenants", "owners"].map(|table| {
+        ["contracts", "tenants", "owners", "links"].map(|table| {
             format!("target-table-missing: there is no table `public.{table}` in Postgres")
         })
     );

@@ -63,7 +63,7 @@ async fn trap_04_two_live_rows_with_null_are_taken_as_distinct() {
     owner(&lab, 4, Some("MN2"), false, 21).await;
     make_green(&lab).await;
     let gate = seal_gate(&lab).await;
-    let open = "owners(name,note) has 6 duplicates (legacy keys 1, 2, 3, 4, 5, 6)";
+    let open = "owners(name,note) has 6 duplicates (1, 2, 3, 4, 5, 6)";
     assert_eq!(gate.detail, format!("4 constraints can be made; left open: {open}"));
     lab.target.cut_over(&lab.owner, "contracts", &terms(), ME).await.expect("cut over");
 
