@@ -72,9 +72,9 @@ pub enum Error {
         /// The log's end.
         end: i64,
     },
-    /// The message that was applied last is another one now.
+    /// The message that was read last is another one now.
     #[error(
-        "{topic}/{partition}: the message at offset {offset} is not the one that was applied: the \
+        "{topic}/{partition}: the message at offset {offset} is not the one that was read: the \
          topic was made anew"
     )]
     Remade {
@@ -84,16 +84,6 @@ pub enum Error {
         partition: i32,
         /// The offset.
         offset: i64,
-    },
-    /// The broker said that an offset is out of range while reading.
-    #[error("{topic}/{partition}: the broker doesn't have offset {expected}")]
-    OutOfRange {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The offset that was asked for.
-        expected: i64,
     },
     /// A task of the consumer ended without a result.
     #[error("the {task} task ended early")]
@@ -124,7 +114,7 @@ impl Error {
                 "backfill the table again, then start once with `kafka.lost_offsets = \"accept\"`, and \
                  raise the topic's retention"
             }
-            Self::Truncated { .. } | Self::OutOfRange { .. } | Self::Remade { .. } => {
+            Self::Truncated { .. } | Self::Remade { .. } => {
                 "if the topic was made anew, use a new consumer group and backfill its table \
                  again; if the broker lost its tail, reconcile first"
             }

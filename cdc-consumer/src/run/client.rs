@@ -49,6 +49,10 @@ pub(super) fn client(settings: &Settings, callbacks: Callbacks) -> KafkaResult<C
     if let Some(instance) = &settings.instance {
         config.set("group.instance.id", instance);
     }
+    // See `remade`.
+    let asked = config.get("debug").map(|asked| format!("{asked},topic"));
+    config.set("debug", asked.unwrap_or_else(|| "topic".into()));
+    config.set_log_level(RDKafkaLogLevel::Debug);
     config.create_with_context(callbacks)
 }
 
@@ -101,6 +105,9 @@ fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
 
 impl ClientContext for Callbacks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if let Some(topic) = remade(message) {
+            self.shared.leave(Notice::Remade(topic.to_owned()));
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(facility, "{message}");
@@ -295,6 +302,21 @@ impl Callbacks {
     }
 }
 
+/// The topic that was deleted and made anew under its name, when that is what a line of
+/// librdkafka's log says.
+///
+/// A reader whose position the new topic has too goes on there, past all messages before it, and
+/// librdkafka (2.12) tells nobody but its log. The line comes through the queue of the messages,
+/// ahead of the new topic's first one. Brokers before 2.8 have no ids for their topics.
+fn remade(line: &str) -> Option<&str> {
+    let (topic, ids) = line.rsplit_once(" changed id from ")?;
+    let (before, _) = ids.split_once(" to ")?;
+    // Before the first answer the id is zero.
+    let was_known = before.trim_end_matches('=').bytes().any(|byte| byte != b'A');
+    let (_, topic) = topic.rsplit_once("Topic ")?;
+    was_known.then_some(topic)
+}
+
 /// A claimed partition, and what Kafka has of it.
 struct Start {
     topic: String,
@@ -353,6 +375,16 @@ mod tests {
     fn start(next_offset: Option<i64>, low: i64, high: i64) -> Start {
         let claim = target::partition::Claim { epoch: 3, next_offset, fingerprint: Some(1) };
         Start { topic: "t".into(), partition: 0, low, high, claim }
+    }
+
+    #[test]
+    fn a_new_id_under_an_old_name_is_seen_in_the_log() {
+        let line = "[thrd:main]: Topic a b.c changed id from bGlicmRrYWZrYTEyMzQ1Ng to";
+        assert_eq!(remade(&format!("{line} c29tZXRoaW5nIGVsc2UgIQ")), Some("a b.c"));
+        let first =
+            "[thrd:main]: Topic t changed id from AAAAAAAAAAAAAAAAAAAAAA to bGlicmRrYWZrYTEy";
+        assert_eq!(remade(first), None);
+        assert_eq!(remade("[thrd:main]: Topic t [0] Leader 1 Epoch 0"), None);
     }
 
     #[test]

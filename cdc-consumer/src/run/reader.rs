@@ -31,7 +31,7 @@ use super::{
     topics,
 };
 use crate::{
-    batch::{self, Batcher, Incoming},
+    batch::{self, Batcher, Incoming, Owned},
     error::Error,
     status::{PartitionProgress, State},
     topics::Topics,
@@ -139,34 +139,45 @@ impl Reader {
 
     pub(super) fn heed_notices(&mut self) -> Result<(), Error> {
         for notice in self.shared.take_notices() {
-            self.generation = self.shared.generation();
-            self.opened = None;
-            self.marker = None;
-            self.silence.reset();
-            let owned = match notice {
-                Notice::Assigned(owned) => owned,
-                Notice::Revoked => Vec::new(),
+            match notice {
+                Notice::Assigned(owned) => self.begin(owned),
+                Notice::Revoked => self.begin(Vec::new()),
+                Notice::Remade(topic) => self.refuse_remade(topic)?,
                 Notice::Failed(error) => return Err(error),
-            };
-            tracing::info!(partitions = owned.len(), "assignment");
-            self.shared.progress.send_modify(|progress| {
-                progress.assignments += u64::from(!owned.is_empty());
-                progress.partitions = owned
-                    .iter()
-                    .map(|one| ((one.topic.clone(), one.partition), one.expected))
-                    .map(|(partition, next)| {
-                        (partition, PartitionProgress { next, end: next, waits: false })
-                    })
-                    .collect();
-            });
-            let state = if owned.is_empty() { State::Joining } else { State::Following };
-            self.shared.tell(state, None);
-            self.batcher.assign(owned);
-            // The start of a partition that is read for the first time is to be stored.
-            self.opened = (!self.batcher.is_empty()).then(Instant::now);
-            self.clock.ends = Instant::now();
+            }
         }
         Ok(())
+    }
+
+    /// Another assignment: what was collected for the last one is dropped.
+    fn begin(&mut self, owned: Vec<Owned>) {
+        self.generation = self.shared.generation();
+        self.marker = None;
+        self.silence.reset();
+        tracing::info!(partitions = owned.len(), "assignment");
+        self.shared.progress.send_modify(|progress| {
+            progress.assignments += u64::from(!owned.is_empty());
+            progress.partitions = owned
+                .iter()
+                .map(|one| ((one.topic.clone(), one.partition), one.expected))
+                .map(|(partition, next)| {
+                    (partition, PartitionProgress { next, end: next, waits: false })
+                })
+                .collect();
+        });
+        let state = if owned.is_empty() { State::Joining } else { State::Following };
+        self.shared.tell(state, None);
+        self.batcher.assign(owned);
+        // The start of a partition that is read for the first time is to be stored.
+        self.opened = (!self.batcher.is_empty()).then(Instant::now);
+        self.clock.ends = Instant::now();
+    }
+
+    /// Of a topic that was made anew nothing is read, unless nothing of the old one was.
+    fn refuse_remade(&self, topic: String) -> Result<(), Error> {
+        let read = self.batcher.positions().find(|at| at.0 == topic && at.2 > 0);
+        let Some((_, partition, next)) = read else { return Ok(()) };
+        Err(Error::Remade { topic, partition, offset: next - 1 })
     }
 
     /// A batch was dropped: another process owns what we thought was ours, or Postgres was away
@@ -176,6 +187,11 @@ impl Reader {
             return Ok(());
         }
         tracing::warn!("a batch was not committed: joining the group again");
+        self.rejoin()
+    }
+
+    /// Gives everything back and asks for it again, which checks all positions.
+    fn rejoin(&mut self) -> Result<(), Error> {
         self.client.unsubscribe();
         self.batcher.assign(Vec::new());
         self.generation = 0;
@@ -269,13 +285,14 @@ impl Reader {
         let wait = self.opened.map_or(POLL, |opened| idle.saturating_sub(opened.elapsed()));
         let client = Arc::clone(&self.client);
         match client.poll(wait) {
-            Some(Ok(message)) => {
+            Some(polled) => {
                 // A rebalance within this poll comes before its message.
                 self.heed_notices()?;
-                self.push(&message)?;
-                Ok(true)
+                match polled {
+                    Ok(message) => self.push(&message).map(|()| true),
+                    Err(error) => self.heed(error).map(|()| false),
+                }
             }
-            Some(Err(error)) => self.heed(error).map(|()| false),
             None => Ok(false),
         }
     }
@@ -311,7 +328,7 @@ impl Reader {
         let code = error.rdkafka_error_code();
         match code {
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
-                Err(self.out_of_range(error))
+                self.heed_out_of_range()
             }
             Some(
                 RDKafkaErrorCode::TopicAuthorizationFailed
@@ -334,24 +351,22 @@ impl Reader {
         }
     }
 
-    /// The client does not say which partition it was, so all are looked at.
-    fn out_of_range(&self, error: KafkaError) -> Error {
-        let nexts: Vec<(String, i32, i64)> = self
-            .batcher
-            .positions()
-            .map(|(topic, partition, next)| (topic.to_owned(), partition, next))
-            .collect();
-        for (topic, partition, expected) in nexts {
-            let asked = self.client.fetch_watermarks(&topic, partition, topics::ASK);
+    /// The client does not say which partition it was, so all are looked at. Where the log has
+    /// grown past our position meanwhile, what it has there is not what was read.
+    fn heed_out_of_range(&mut self) -> Result<(), Error> {
+        for (topic, partition, expected) in self.batcher.positions() {
+            let asked = self.client.fetch_watermarks(topic, partition, topics::ASK);
             let Ok((low, high)) = asked else { continue };
+            let topic = topic.to_owned();
             if expected < low {
-                return Error::Retention { topic, partition, expected, earliest: low };
+                return Err(Error::Retention { topic, partition, expected, earliest: low });
             }
             if expected > high {
-                return Error::Truncated { topic, partition, expected, end: high };
+                return Err(Error::Truncated { topic, partition, expected, end: high });
             }
         }
-        kafka("reading")(error)
+        tracing::warn!("the broker did not have an offset for a while: joining the group again");
+        self.rejoin()
     }
 
     fn is_due(&self, polled: bool) -> bool {

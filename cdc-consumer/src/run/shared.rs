@@ -36,6 +36,8 @@ pub(super) enum Notice {
     Assigned(Vec<Owned>),
     /// Nothing is ours any more.
     Revoked,
+    /// This topic was deleted and made anew.
+    Remade(String),
     /// The assignment shows that something is lost.
     Failed(Error),
 }
@@ -96,6 +98,11 @@ impl Shared {
     /// Begins another generation and tells the reading thread why.
     pub(super) fn notify(&self, notice: Notice) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        lock(&self.notices).push(notice);
+    }
+
+    /// Tells the reading thread something that leaves the assignment as it is.
+    pub(super) fn leave(&self, notice: Notice) {
         lock(&self.notices).push(notice);
     }
 

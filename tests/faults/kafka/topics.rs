@@ -89,6 +89,12 @@ async fn made_anew_under() {
     world.produce(100).await;
     world.caught_up(&mut process).await;
     let topic = world.topic(Table::Contract);
+    let positions = async |world: &World| {
+        let mut positions = world.positions(&world.group).await;
+        positions.retain(|(name, _), _| *name == topic);
+        positions
+    };
+    let before = positions(&world).await;
     let admin = world.broker.admin();
     admin.delete_topics(&[&topic], &options()).await.expect("an answer");
     let gone = async || world.partitions(&topic) == 0;
@@ -96,6 +102,10 @@ async fn made_anew_under() {
     world.broker.create_topics(&[(topic.clone(), 2)], &[]).await;
     world.forget(Table::Contract);
     world.produce(900).await;
+    fails(&mut process, &[&topic, "made anew"]).await;
+    assert_eq!(positions(&world).await, before, "nothing was read of it");
+    // Who starts it again is told so again.
+    let mut process = world.consume(&[]);
     fails(&mut process, &[&topic, "made anew"]).await;
     world.stop().await;
 }
