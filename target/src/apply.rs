@@ -90,6 +90,7 @@ impl Target {
             if error.disposition() != Disposition::Retry || attempt >= ATTEMPTS_MAX {
                 return Err(error);
             }
+            self.make_way(&error).await;
             tracing::debug!(attempt, error = %error, "a batch is tried again");
             tokio::time::sleep(jitter(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -102,9 +102,12 @@ fn options(settings: &Settings) -> Result<PgConnectOptions, Error> {
             setting: "target.url",
             why: "it must look like postgres://user:password@host:5432/database".to_owned(),
         })?;
-    Ok(options
-        .application_name(&format!("ficus {}", settings.role.name()))
-        .statement_cache_capacity(512))
+    Ok(options.application_name(&application_name(settings.role)).statement_cache_capacity(512))
+}
+
+/// What a role's sessions are called in `pg_stat_activity`.
+pub(crate) fn application_name(role: Role) -> String {
+    format!("ficus {}", role.name())
 }
 
 fn place(options: &PgConnectOptions) -> String {

@@ -49,6 +49,7 @@ pub mod schema;
 pub mod seal;
 mod sequence;
 mod settle;
+mod silent;
 mod statement;
 pub mod status;
 mod tally;

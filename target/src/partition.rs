@@ -55,7 +55,7 @@ impl Target {
         partition: i32,
         owner: &str,
     ) -> Result<Claim, Error> {
-        let row = sqlx::query(
+        let claimed = sqlx::query(
             "insert into ficus.partition as p (consumer_group, topic, partition, owner)
              values ($1, $2, $3, $4)
              on conflict (consumer_group, topic, partition) do update
@@ -68,7 +68,14 @@ impl Target {
         .bind(owner)
         .fetch_one(self.pool())
         .await
-        .map_err(Error::postgres(format!("claiming {topic}/{partition}")))?;
+        .map_err(Error::postgres(format!("claiming {topic}/{partition}")));
+        let row = match claimed {
+            Ok(row) => row,
+            Err(error) => {
+                self.make_way(&error).await;
+                return Err(error);
+            }
+        };
         let fresh: bool = row.get("fresh");
         let next_offset: i64 = row.get("next_offset");
         Ok(Claim {

@@ -131,6 +131,27 @@ async fn a_lost_connection_is_met_again() {
     assert_eq!(lab.contracts().await.len(), 2);
 }
 
+/// A process that was stopped in the middle of a COPY holds its partition; Postgres itself would
+/// wait for it for ever.
+#[tokio::test]
+async fn a_session_whose_process_stands_still_is_ended() {
+    let lab = Lab::new().await;
+    lab.target.claim_partition("g", TOPIC, 0, "old").await.expect("a claim");
+    let mut old = lab.target.pool().begin().await.expect("a transaction");
+    sqlx::raw_sql("update ficus.partition set owner = owner").execute(&mut *old).await.expect("it");
+    sqlx::raw_sql("create temporary table staged (id int)").execute(&mut *old).await.expect("it");
+    let copy = old.copy_in_raw("copy staged from stdin").await.expect("a copy");
+    let claim = lab.target.claim_partition("g", TOPIC, 0, "new");
+    let waited = tokio::time::timeout(Duration::from_millis(200), claim).await;
+    assert!(waited.is_err(), "the old owner's lock holds");
+    // Who works is let alone.
+    assert_eq!(lab.target.end_silent_sessions(Duration::from_secs(60)).await.expect("none"), 0);
+    assert_eq!(lab.target.end_silent_sessions(Duration::from_millis(1)).await.expect("one"), 1);
+    let claim = lab.target.claim_partition("g", TOPIC, 0, "new").await.expect("a claim");
+    assert!(claim.epoch > 1, "{claim:?}");
+    copy.finish().await.expect_err("its session was ended");
+}
+
 #[tokio::test]
 async fn cancelled_batches_leave_nothing_behind() {
     let lab = Lab::new().await;
