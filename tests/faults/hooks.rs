@@ -38,16 +38,23 @@ const POINTS: &[(&str, &str, [u32; 3])] = &[
 /// A dead process is forgotten soon, or each kill would cost as long as a session.
 pub(crate) const HASTY: (&str, &str) = ("FICUS_KAFKA_SESSION_TIMEOUT_MS", "500");
 
-/// One test for each point.
-pub(crate) fn add(trials: &mut Vec<Trial>) {
+/// One test for each point. Those of a rebalance need a real broker: the in-process one now and
+/// then ends its process, by an assertion of its own, when members die while they are joining.
+pub(crate) fn add(trials: &mut Vec<Trial>, real: &mut Vec<Trial>) {
     for (seed, (point, fault, times)) in (1..).zip(POINTS) {
-        let name = format!("hooks::{fault}killed_at_{}", point.replace('.', "_"));
-        trials.push(trial(&name, move || killed_at(point, *times, seed)));
+        let name = format!("{fault}killed_at_{}", point.replace('.', "_"));
+        if point.starts_with("rebalance") {
+            let name = format!("kafka::{name}");
+            real.push(trial(&name, move || killed_at(point, *times, (seed, Broker::real))));
+        } else {
+            let name = format!("hooks::{name}");
+            trials.push(trial(&name, move || killed_at(point, *times, (seed, Broker::mock))));
+        }
     }
 }
 
-async fn killed_at(point: &'static str, times: [u32; 3], seed: u64) {
-    let mut world = World::start(Broker::mock(), seed).await;
+async fn killed_at(point: &'static str, times: [u32; 3], (seed, broker): (u64, fn() -> Broker)) {
+    let mut world = World::start(broker(), seed).await;
     for time in times {
         let at = format!("{point}:{time}");
         let mut doomed = world.consume(&[("FICUS_KILL_AT", &at), HASTY]);

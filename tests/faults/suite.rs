@@ -13,10 +13,9 @@ const THREADS: usize = 4;
 pub(crate) fn run() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
-    let mut trials = Vec::new();
+    let (mut trials, mut real) = (Vec::new(), Vec::new());
     kills::add(&mut trials);
-    hooks::add(&mut trials);
-    let mut real = Vec::new();
+    hooks::add(&mut trials, &mut real);
     kafka::add(&mut real);
     let is_here = std::env::var_os(broker::ADDRESS).is_some();
     if !is_here {
