@@ -11,6 +11,7 @@
 //!
 //! Reading order: [`run()`], [`settings`], [`decode`], [`batch`], [`canonical`], [`line`].
 
+mod atomic;
 pub mod batch;
 mod breaker;
 pub mod canonical;

@@ -54,6 +54,7 @@ impl Rereader {
             expected: offset,
             next: offset,
             first: false,
+            commit_lsn: None,
         }]);
         let headers = stored.headers.map(Headers::from_json).unwrap_or_default();
         let incoming = Incoming {

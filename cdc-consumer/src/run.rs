@@ -13,6 +13,7 @@ mod holds;
 mod reader;
 mod shared;
 mod topics;
+mod whole;
 mod writer;
 
 use std::sync::Arc;

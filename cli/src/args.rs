@@ -142,6 +142,10 @@ pub(crate) struct ConsumeArgs {
     /// Stop when the stream has passed this LSN
     #[arg(long, value_name = "LSN")]
     pub(crate) until: Option<String>,
+    /// Never break a legacy transaction apart: all its rows become visible at once. Needs the
+    /// connector's transaction metadata, and no other consumer in the group
+    #[arg(long)]
+    pub(crate) atomic: bool,
 }
 
 /// `ficus stream`.

@@ -13,6 +13,8 @@ pub struct Claim {
     /// Where to go on; `None` for a partition that was never read (then
     /// [`crate::batch::OffsetAdvance::expected`] is 0 at first).
     pub next_offset: Option<i64>,
+    /// The highest commit LSN written.
+    pub commit_lsn: Option<Lsn>,
 }
 
 /// How far a partition is.
@@ -58,7 +60,7 @@ impl Target {
              values ($1, $2, $3, $4)
              on conflict (consumer_group, topic, partition) do update
              set owner_epoch = p.owner_epoch + 1, owner = excluded.owner
-             returning p.owner_epoch, p.next_offset, p.last_batch is null and p.next_offset = 0 as fresh",
+             returning p.owner_epoch, p.next_offset, p.commit_lsn, p.last_batch is null and p.next_offset = 0 as fresh",
         )
         .bind(group)
         .bind(topic)
@@ -69,7 +71,11 @@ impl Target {
         .map_err(Error::postgres(format!("claiming {topic}/{partition}")))?;
         let fresh: bool = row.get("fresh");
         let next_offset: i64 = row.get("next_offset");
-        Ok(Claim { epoch: row.get("owner_epoch"), next_offset: (!fresh).then_some(next_offset) })
+        Ok(Claim {
+            epoch: row.get("owner_epoch"),
+            next_offset: (!fresh).then_some(next_offset),
+            commit_lsn: lsn(row.get("commit_lsn")),
+        })
     }
 
     /// All partitions that were ever read, by group, topic and number.

@@ -68,6 +68,7 @@ fn owned(log: &Log) -> anyhow::Result<Vec<Owned>> {
         expected: 0,
         next: 0,
         first: true,
+        commit_lsn: None,
     };
     Ok(numbers.map(one).collect())
 }

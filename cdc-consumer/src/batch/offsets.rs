@@ -24,6 +24,8 @@ pub struct Owned {
     /// Whether it was never read before. Its start is stored with the first batch, so that
     /// messages which the broker deletes from then on are missed.
     pub first: bool,
+    /// The highest commit LSN that Postgres has of it.
+    pub commit_lsn: Option<Lsn>,
 }
 
 #[derive(Debug)]
@@ -223,7 +225,9 @@ mod tests {
     use super::*;
 
     fn owned(next: i64) -> Vec<Owned> {
-        vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next, first: false }]
+        let topic = "t".to_owned();
+        let (epoch, expected, first, commit_lsn) = (7, 5, false, None);
+        vec![Owned { topic, partition: 0, epoch, expected, next, first, commit_lsn }]
     }
 
     fn take(offsets: &mut Offsets, offset: i64, allow_gaps: bool) -> Arrival {

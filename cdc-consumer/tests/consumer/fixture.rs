@@ -237,7 +237,15 @@ pub(crate) fn batcher() -> Batcher {
 }
 
 pub(crate) fn owned(topic: &str, partition: i32) -> Owned {
-    Owned { topic: topic.into(), partition, epoch: 1, expected: 0, next: 0, first: false }
+    Owned {
+        topic: topic.into(),
+        partition,
+        epoch: 1,
+        expected: 0,
+        next: 0,
+        first: false,
+        commit_lsn: None,
+    }
 }
 
 pub(crate) fn push_all(batcher: &mut Batcher, topic: &str, records: &[Record]) {

@@ -161,6 +161,7 @@ impl World {
                 expected: stored,
                 next: stored,
                 first: false,
+                commit_lsn: None,
             });
         }
         self.batcher.assign(owned);

@@ -1,5 +1,6 @@
 //! The real loop: an in-process Kafka on one side, a real Postgres on the other.
 
+mod atomic;
 mod gaps;
 mod holds;
 mod world;

@@ -23,6 +23,7 @@ use crate::{
 /// Follows the stream until a signal, or until it has passed an LSN.
 pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let mut consumer = self::settings(settings)?;
+    consumer.atomic |= args.atomic;
     let plan = parts::plan(settings).await?;
     check_tables(&consumer, &plan)?;
     let target = parts::target(settings, &plan).await?;
@@ -105,6 +106,8 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.batch_bytes_max = usize::try_from(settings.number("consume.batch_bytes_max"))?;
     consumer.batch_idle_ms_max = settings.number("consume.batch_age_ms_max");
     consumer.drift = drift(settings)?;
+    consumer.atomic = settings.text("consume.atomic").as_deref() == Some("yes");
+    consumer.atomic_bytes_max = usize::try_from(settings.number("consume.atomic_bytes_max"))?;
     consumer.quarantine_in_a_row_max = settings.number("consume.quarantine_in_a_row_max");
     consumer.allow_gaps = settings.text("consume.allow_gaps").as_deref() == Some("yes");
     consumer.lost_offsets = match settings.text("consume.lost_offsets").as_deref() {
