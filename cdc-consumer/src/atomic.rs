@@ -37,6 +37,7 @@ pub(crate) struct Waiting {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<u8>,
+    timestamp_ms: Option<i64>,
     transaction: Option<Lsn>,
 }
 
@@ -49,6 +50,7 @@ impl Waiting {
             key: incoming.key.map(<[u8]>::to_vec),
             value: incoming.value.map(<[u8]>::to_vec),
             headers: incoming.headers.to_vec(),
+            timestamp_ms: incoming.timestamp_ms,
             transaction,
         }
     }
@@ -61,6 +63,7 @@ impl Waiting {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &self.headers,
+            timestamp_ms: self.timestamp_ms,
         }
     }
 

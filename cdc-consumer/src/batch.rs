@@ -64,6 +64,8 @@ pub struct Incoming<'a> {
     pub value: Option<&'a [u8]>,
     /// Its headers, as [`Headers::as_bytes`] gives them.
     pub headers: &'a [u8],
+    /// When Kafka got it, milliseconds since 1970 UTC.
+    pub timestamp_ms: Option<i64>,
 }
 
 impl Incoming<'_> {

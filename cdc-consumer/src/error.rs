@@ -115,6 +115,12 @@ pub enum Error {
         /// The group.
         group: String,
     },
+    /// A topic that was named does not exist.
+    #[error("there is no topic `{topic}`")]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
     /// A task of the consumer ended without a result.
     #[error("the {task} task ended early")]
     Task {
@@ -158,6 +164,9 @@ impl Error {
             }
             Self::Shared { .. } => {
                 "with --atomic one process follows everything: stop the others of this group"
+            }
+            Self::NoTopic { .. } => {
+                "topics are named PREFIX.DATABASE.SCHEMA.TABLE, as in spacehub.Spacehub23.dbo.Contract"
             }
             Self::Task { .. } => "this is a defect of ficus: report it with the log; start again",
         }

@@ -64,6 +64,7 @@ impl Rereader {
             key: stored.key,
             value: (!stored.value.is_empty()).then_some(stored.value),
             headers: headers.as_bytes(),
+            timestamp_ms: None,
         };
         // A single message at the expected offset leaves no gap.
         if self.batcher.push(&incoming, now_us).is_err() {

@@ -132,6 +132,8 @@ pub struct OffsetAdvance {
     /// Commit time of the newest change, milliseconds since 1970 UTC by the legacy server's
     /// clock (for dashboards only).
     pub source_ts_ms: Option<i64>,
+    /// When Kafka got that change, likewise.
+    pub kafka_ts_ms: Option<i64>,
 }
 
 /// A chunk's step. Commits only while `epoch` is what Postgres has.

@@ -43,6 +43,7 @@ pub mod seal;
 mod settle;
 mod statement;
 pub mod status;
+pub mod stream;
 mod tally;
 mod target;
 mod writer;

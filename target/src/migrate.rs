@@ -44,6 +44,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     5 "0005_checkpoints",
     6 "0006_reconcile",
     10 "0010_stream",
+    16 "0016_stream_pace",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

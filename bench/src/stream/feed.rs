@@ -94,6 +94,7 @@ fn read(
                     key: Some(key),
                     value,
                     headers: &[],
+                    timestamp_ms: None,
                 };
                 batcher.push(&incoming, 1_753_142_401_037_000)?;
                 let is_full = batcher.rows() >= settings.batch_rows_max

@@ -58,6 +58,7 @@ fn push(sequencer: &mut Sequencer, record: &Record, offset: i64) -> Result<(), E
         key: None,
         value: record.value.as_deref().map(str::as_bytes),
         headers: &[],
+        timestamp_ms: None,
     })
 }
 

@@ -22,7 +22,7 @@ impl Batcher {
         }
         self.seen.messages.transaction += 1;
         if mark.is_end() {
-            self.offsets.note(incoming.topic, incoming.partition, lsn, None);
+            self.offsets.note(incoming.topic, incoming.partition, lsn, (None, None));
         }
         true
     }
@@ -60,7 +60,8 @@ impl Batcher {
         };
         if taken {
             self.seen.messages.data += 1;
-            self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
+            let times = (event.source.ts_ms, incoming.timestamp_ms);
+            self.offsets.note(incoming.topic, incoming.partition, lsn, times);
         }
         taken
     }

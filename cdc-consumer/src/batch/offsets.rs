@@ -37,6 +37,7 @@ struct Partition {
     wait: Option<Wait>,
     commit_lsn: Option<Lsn>,
     source_ts_ms: Option<i64>,
+    kafka_ts_ms: Option<i64>,
 }
 
 /// Why a partition is read no further.
@@ -90,6 +91,7 @@ impl Offsets {
                 wait: None,
                 commit_lsn: None,
                 source_ts_ms: None,
+                kafka_ts_ms: None,
             };
             let found = self.topics.iter().position(|topic| topic.name == one.topic);
             let index = found.unwrap_or_else(|| {
@@ -176,11 +178,21 @@ impl Offsets {
         })
     }
 
-    /// Takes note of a change's place in the legacy log.
-    pub(crate) fn note(&mut self, topic: &str, partition: i32, lsn: Option<Lsn>, ts: Option<i64>) {
-        if let Some(state) = self.partition(topic, partition) {
-            state.commit_lsn = state.commit_lsn.max(lsn);
-            state.source_ts_ms = state.source_ts_ms.max(ts);
+    /// Takes note of a change's place in the legacy log, when it was committed there, and when
+    /// Kafka got it.
+    pub(crate) fn note(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        lsn: Option<Lsn>,
+        (source_ts_ms, kafka_ts_ms): (Option<i64>, Option<i64>),
+    ) {
+        let Some(state) = self.partition(topic, partition) else { return };
+        state.commit_lsn = state.commit_lsn.max(lsn);
+        // The two times are those of one change: the newest.
+        if source_ts_ms.is_some() && source_ts_ms >= state.source_ts_ms {
+            state.source_ts_ms = source_ts_ms;
+            state.kafka_ts_ms = kafka_ts_ms;
         }
     }
 
@@ -205,6 +217,7 @@ impl Offsets {
                     epoch: state.epoch,
                     commit_lsn: state.commit_lsn.take(),
                     source_ts_ms: state.source_ts_ms.take(),
+                    kafka_ts_ms: state.kafka_ts_ms.take(),
                 });
                 state.expected = state.next;
             }

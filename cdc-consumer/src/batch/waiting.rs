@@ -45,6 +45,7 @@ impl Waiting {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &self.headers,
+            timestamp_ms: None,
         }
     }
 }

@@ -296,6 +296,7 @@ impl Reader {
             key: message.key(),
             value: message.payload(),
             headers: headers.as_bytes(),
+            timestamp_ms: message.timestamp().to_millis(),
         };
         let taken = match self.whole {
             Some(_) => self.push_whole(&incoming),

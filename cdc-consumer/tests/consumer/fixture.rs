@@ -221,6 +221,7 @@ impl Record {
             key: self.key.as_deref().map(str::as_bytes),
             value: self.value.as_deref().map(str::as_bytes),
             headers: &[],
+            timestamp_ms: None,
         }
     }
 }

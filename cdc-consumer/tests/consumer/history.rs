@@ -266,6 +266,7 @@ proptest! {
             let renamed: &[u8] = if offset % 2 == 0 { headers.as_bytes() } else { &[] };
             let incoming = cdc_consumer::batch::Incoming {
                 topic: TOPIC, partition: 0, offset, key: value, value, headers: renamed,
+                timestamp_ms: None,
             };
             batcher.push(&incoming, 0).unwrap();
             count = offset + 1;

@@ -1,6 +1,7 @@
 //! `ficus consume`.
 
 mod capture;
+mod metrics;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,6 +36,10 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     let asking = capture::ask(settings, stop.clone()).await?;
     consumer.capture = asking.as_ref().map(|asking| asking.answers.clone());
     let (progress, watch) = watch::channel(Progress::default());
+    if let Some(address) = args.metrics {
+        let parts = (&plan, &target, consumer.group.clone());
+        metrics::serve(address, parts, watch.clone(), stop.child_token()).await?;
+    }
     let consuming = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop);
     // The story has no end of its own: it is told as long as the consumer runs.
     let (report, ()) = tokio::join!(consuming, tell_states(watch));

@@ -54,6 +54,7 @@ async fn make_green(lab: &Lab) {
         epoch: claim.epoch,
         commit_lsn: None,
         source_ts_ms: None,
+        kafka_ts_ms: None,
     };
     let mut builder = lab.batch();
     let ends = vec![("t".to_owned(), 0, expected + 1)];

@@ -24,6 +24,7 @@ fn offsets(expected: i64, next: i64, epoch: i64) -> Checkpoint {
             epoch,
             commit_lsn: Some(lsn(10)),
             source_ts_ms: Some(5),
+            kafka_ts_ms: None,
         }],
     }
 }

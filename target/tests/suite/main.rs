@@ -19,6 +19,8 @@ mod lab;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod pace;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod quarantine;

@@ -25,6 +25,7 @@ fn offsets(next: i64, epoch: i64) -> Checkpoint {
             epoch,
             commit_lsn: None,
             source_ts_ms: None,
+            kafka_ts_ms: None,
         }],
     }
 }

@@ -91,6 +91,7 @@ fn checkpoint(expected: i64, epoch: i64) -> Checkpoint {
             epoch,
             commit_lsn: None,
             source_ts_ms: None,
+            kafka_ts_ms: None,
         }],
     }
 }
