@@ -111,8 +111,6 @@ pub struct Progress {
     pub drift: BTreeMap<TableId, Drift>,
     /// Tables that are paused or stopped: they wait, the others go on.
     pub held: BTreeMap<TableId, TableState>,
-    /// Bytes of messages that were read and are not committed.
-    pub bytes_in_flight: u64,
     /// With `--atomic`: what is waited for.
     pub pending: Option<Pending>,
     /// Batches applied since the start.

@@ -75,8 +75,6 @@ fn process(page: &mut Page, progress: &Progress, resident_bytes: Option<u64>) {
         page.family(name, "counter", help);
         page.sample(name, &[], value);
     }
-    page.family("ficus_stream_bytes_in_flight", "gauge", "Bytes of messages read, not committed.");
-    page.sample("ficus_stream_bytes_in_flight", &[], progress.bytes_in_flight);
     if let Some(pending) = &progress.pending {
         page.family(
             "ficus_stream_pending_bytes",
