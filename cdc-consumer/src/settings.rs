@@ -2,7 +2,7 @@
 
 mod drift;
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use mapping::position::Lsn;
 use tokio::sync::watch;
@@ -250,5 +250,10 @@ impl Settings {
             capture: None,
             until: None,
         }
+    }
+
+    /// How often the group hears of us, and we of it.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_millis((self.session_timeout_ms / 4).max(100))
     }
 }

@@ -85,7 +85,7 @@ fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
     vec![
         ("client.id", "ficus".into()),
         ("session.timeout.ms", settings.session_timeout_ms.to_string()),
-        ("heartbeat.interval.ms", (settings.session_timeout_ms / 4).max(100).to_string()),
+        ("heartbeat.interval.ms", settings.heartbeat().as_millis().to_string()),
         ("queued.max.messages.kbytes", prefetch_kb.to_string()),
         // After a full queue librdkafka would rest for a second.
         ("fetch.queue.backoff.ms", "5".into()),

@@ -61,6 +61,8 @@ pub(super) struct Reader {
     pub(super) generation: u64,
     /// When the open batch got its first message.
     pub(super) opened: Option<Instant>,
+    /// When a batch of this generation was first seen dropped.
+    fenced: Option<Instant>,
     /// A marker whose fence is still to be asked for.
     pub(super) marker: Option<Lsn>,
     silence: Silence,
@@ -106,6 +108,7 @@ impl Reader {
             subscribed: BTreeSet::new(),
             generation: 0,
             opened: None,
+            fenced: None,
             marker: None,
             headers: batch::Headers::default(),
             silence: Silence::default(),
@@ -161,6 +164,7 @@ impl Reader {
     /// Another assignment: what was collected for the last one is dropped.
     fn begin(&mut self, owned: Vec<Owned>) {
         self.generation = self.shared.generation();
+        self.fenced = None;
         self.marker = None;
         self.silence.reset();
         self.restart_whole(&owned);
@@ -197,6 +201,13 @@ impl Reader {
         if self.generation == 0 || !self.shared.is_fenced(self.generation) {
             return Ok(());
         }
+        // Who joins under its own name throws another bearer of it out. If that is our successor,
+        // the group is about to tell us so: until it had the time to, what is read is dropped.
+        let settings = &self.shared.settings;
+        let told = settings.instance.as_ref().map_or(Duration::ZERO, |_| 2 * settings.heartbeat());
+        if self.fenced.get_or_insert_with(Instant::now).elapsed() < told {
+            return Ok(());
+        }
         tracing::warn!("a batch was not committed: joining the group again");
         self.rejoin()
     }
@@ -207,6 +218,7 @@ impl Reader {
         self.restart_whole(&[]);
         self.batcher.assign(Vec::new());
         self.generation = 0;
+        self.fenced = None;
         self.opened = None;
         let names: Vec<&str> = self.subscribed.iter().map(String::as_str).collect();
         self.client.subscribe(&names).map_err(kafka("subscribing"))
