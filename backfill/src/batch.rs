@@ -163,6 +163,12 @@ impl OpenBatch {
         });
     }
 
+    /// Ends a batch that is of no chunk.
+    pub(crate) fn close_alone(mut self, form: &Form) -> Batch {
+        self.batch.sources = Some(Box::new(RowSources { form: form.clone(), rows: self.sources }));
+        self.batch
+    }
+
     /// Ends the batch with a step of the chunk.
     pub(crate) fn close(mut self, form: &Form, claim: &ChunkClaim, end: End) -> Batch {
         let (done, high_watermark) = match end {

@@ -28,6 +28,7 @@ mod patience;
 mod payload;
 pub mod progress;
 pub mod report;
+pub mod reselect;
 mod settings;
 mod shared;
 mod worker;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod copying;
 #[cfg(test)]
+mod reselect;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod trouble;

@@ -45,7 +45,7 @@ name = "payments"
 from = "dbo.Payment"
 [entity.columns]
 amount = { from = "Amount", as = "numeric", scale = 4 }
-note = { from = "Note", as = "text" }
+note = { from = "Note", as = "text", unchanged = "reselect" }
 contract_id = { from = ["ContractCompanyNo", "ContractContractNo"], as = "ref", to = "contracts", orphans = "allow" }
 
 [[entity]]

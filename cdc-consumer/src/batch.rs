@@ -109,6 +109,8 @@ pub struct Batcher {
     marker: LegacyTable,
     placeholder: String,
     allow_gaps: bool,
+    /// Whether any row may have to be read again.
+    reselects: bool,
     drift_policies: DriftPolicies,
     tolerant: BTreeMap<TableId, Option<Arc<TablePlan>>>,
     until: Option<Lsn>,
@@ -138,6 +140,7 @@ impl Batcher {
             marker: LegacyTable::new(schema, table),
             placeholder: settings.modes.placeholder.clone(),
             allow_gaps: settings.allow_gaps,
+            reselects: plan.reselects(),
             drift_policies: settings.drift.clone(),
             tolerant: BTreeMap::new(),
             until: settings.until,

@@ -7,6 +7,7 @@ use crate::{
     convert::Make,
     key::{CanonicalKey, canonical},
     position::Position,
+    row::ColumnMask,
     sequence::SequencePlan,
     value::LegacyValue,
 };
@@ -165,6 +166,9 @@ pub struct Part {
     /// Its columns, as indexes into [`EntityPlan::columns`], in the order in which
     /// [`crate::row::RowBatch::fields`] holds them. Column 0 (`id`) is in every part.
     pub columns: Vec<usize>,
+    /// Columns (as bits of [`crate::row::Row::unchanged`]) for whose sake the row is read again from
+    /// the legacy database where a change does not carry them.
+    pub reselected: ColumnMask,
 }
 
 /// What one entity becomes.
@@ -354,6 +358,13 @@ impl EntityPlan {
             Some(Compare::Exact) | None => left == right,
         }
     }
+
+    /// Whether a row of a part that lacks these columns is to be read again from the legacy
+    /// database.
+    #[must_use]
+    pub fn is_reselected(&self, part: u8, unchanged: ColumnMask) -> bool {
+        self.parts.get(usize::from(part)).is_some_and(|part| part.reselected & unchanged != 0)
+    }
 }
 
 /// Everything that the mapping files say, checked against the catalogue.
@@ -399,6 +410,12 @@ impl Plan {
         let named = |table: &LegacyTable| self.table(&table.schema, &table.name).is_some();
         let tables = catalog.tables.iter().map(|table| &table.table);
         tables.filter(|table| table.name != "ficus_marker" && !named(table)).cloned().collect()
+    }
+
+    /// Whether there are rows to be read again, ever.
+    #[must_use]
+    pub fn reselects(&self) -> bool {
+        self.entities.iter().flat_map(|entity| &entity.parts).any(|part| part.reselected != 0)
     }
 
     /// The columns whose content goes to an object store, as `entity.column`.

@@ -177,6 +177,7 @@ impl Target {
         checkpoint::store_fences(session.connection, batch).await?;
         sequence::store(&mut session, &work.parts, &work.numbers).await?;
         self.store_surprises(session.connection, batch).await?;
+        self.ask_for(session.connection, &batch.reselect).await?;
         self.close_counts(&mut session.tally, work)?;
         session.tally.store(session.connection).await?;
         hook::point("apply.before_state");

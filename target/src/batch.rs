@@ -9,7 +9,7 @@ use mapping::{
     row::Batches,
 };
 
-use crate::{drift::DriftNote, follow::TableStop, retry::RetryStep};
+use crate::{drift::DriftNote, follow::TableStop, reselect::Reselect, retry::RetryStep};
 
 /// Everything that one transaction writes.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub struct Batch {
     pub stops: Vec<TableStop>,
     /// Columns that surprised, each at most once.
     pub drift: Vec<DriftNote>,
+    /// Rows that are to be read again from the legacy database.
+    pub reselect: Vec<Reselect>,
     /// What accounts for the rows.
     pub checkpoint: Checkpoint,
     /// So many refused rows, if they are most of those that were tried, are a flood: then nothing

@@ -43,6 +43,7 @@ mod poison;
 mod prepare;
 pub mod quarantine;
 pub mod report;
+pub mod reselect;
 mod reserve;
 pub mod retry;
 pub mod schema;

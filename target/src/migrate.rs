@@ -48,6 +48,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     10 "0010_stream",
     15 "0015_topic_identity",
     16 "0016_stream_pace",
+    17 "0017_reselect",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mapping::plan::{Context, Outcome, TablePlan, TableRole};
-use target::{batch::LeftOut, drift::DriftKind};
+use mapping::plan::{Context, EntityId, Outcome, TablePlan, TableRole};
+use target::{batch::LeftOut, drift::DriftKind, reselect::Reselect};
 
 use super::{Batcher, Incoming, count, drift::Met, route::Route, table::Change, waiting::Waiting};
 use crate::decode::{Event, Message, TransactionMark};
@@ -153,6 +153,11 @@ impl Batcher {
         if !has_waited {
             self.open.read_one(table);
         }
+        if let Outcome::Mapped(entity) = mapped
+            && self.reselects
+        {
+            self.ask_for(table, entity, sequence);
+        }
         self.breaker.good(table.id, 1);
         if let Outcome::Ignored(rule) = mapped {
             count(&mut self.open.counts(table).ignored, &rule);
@@ -167,6 +172,19 @@ impl Batcher {
         }
         self.tables.recycle(change.values);
         true
+    }
+
+    /// Asks for a row that lacks what its mapping wants to know.
+    fn ask_for(&mut self, table: &TablePlan, entity: EntityId, sequence: u32) {
+        let Some(plan) = self.plan.entities.get(usize::from(entity.0)) else { return };
+        let part = plan.parts.iter().position(|part| part.table == table.id);
+        let Some(part) = part.and_then(|part| u8::try_from(part).ok()) else { return };
+        let rows = &self.open.batch.rows.part(entity, part).rows;
+        let Some(row) = rows.last().filter(|row| row.sequence == sequence) else { return };
+        if plan.is_reselected(part, row.unchanged) {
+            let (table, key, position) = (table.id, row.key.clone(), row.position);
+            self.open.batch.reselect.push(Reselect { table, key, position });
+        }
     }
 
     /// Maps what has waited for its type, for the last time.

@@ -9,7 +9,7 @@ use mapping::{position::Position, row::RowKind};
 use target::{Batch, Checkpoint, QuarantineEntry, drift::DriftKind};
 
 use crate::fixture::{
-    At, Contract, Record, TOPIC, batcher, event, owned, plan, push_all, settings,
+    At, Contract, Record, TOPIC, batcher, event, owned, plan, push_all, reselecting_plan, settings,
 };
 
 const AT: At = At { lsn: 9, order: Some(3) };
@@ -139,6 +139,24 @@ fn f50_an_update_does_not_know_its_lobs() {
     assert_ne!(part.rows[0].unchanged, 0);
     let batch = one(Record::insert(&Contract { terms: None, ..contract() }, AT));
     assert_eq!(batch.rows.iter().next().unwrap().rows[0].unchanged, 0);
+}
+
+#[test]
+fn trap_10_a_row_without_its_lobs_is_asked_for_where_the_mapping_wants_it() {
+    let mut batcher = Batcher::new(&settings(), reselecting_plan(), Default::default());
+    batcher.assign(vec![owned(TOPIC, 0)]);
+    let records = [
+        Record::update(&contract(), false, AT),
+        Record::insert(&Contract { terms: None, ..contract() }, AT),
+        Record::update(&contract(), true, AT),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let batch = batcher.take().unwrap();
+    let rows = &batch.rows.iter().next().unwrap().rows;
+    assert_eq!(batch.reselect.len(), 1, "{:?}", batch.reselect);
+    let asked = &batch.reselect[0];
+    assert_eq!((&asked.key, asked.position), (&rows[0].key, rows[0].position));
+    assert!(one(Record::update(&contract(), false, AT)).reselect.is_empty());
 }
 
 #[test]

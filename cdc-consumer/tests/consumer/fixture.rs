@@ -71,12 +71,24 @@ fn table(line: &str) -> Table {
 }
 
 pub(crate) fn plan() -> Arc<Plan> {
+    plan_of(MAPPING)
+}
+
+/// The same, where a row is read again when its terms are not in an event.
+pub(crate) fn reselecting_plan() -> Arc<Plan> {
+    let terms = r#"terms = { from = "Terms", as = "text", lob = "inline""#;
+    let text = MAPPING.replace(terms, &format!(r#"{terms}, unchanged = "reselect""#));
+    assert_ne!(text, MAPPING);
+    plan_of(&text)
+}
+
+fn plan_of(mapping: &str) -> Arc<Plan> {
     let catalog = Catalog {
         database: "Db".into(),
         collation: "Cyrillic_General_CI_AS".into(),
         tables: SCHEMA.lines().map(table).collect(),
     };
-    let file = MappingFile { name: "contracts.toml".into(), text: MAPPING.into() };
+    let file = MappingFile { name: "contracts.toml".into(), text: mapping.into() };
     let plan = Plan::compile(&[file], &catalog).unwrap_or_else(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(|m| format!("{m} ({})", m.help)).collect();
         panic!("{}", lines.join("\n"))

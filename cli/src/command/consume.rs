@@ -2,6 +2,7 @@
 
 mod capture;
 mod metrics;
+mod reselect;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,6 +36,7 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     let stop = parts::stop_on_signal()?;
     let asking = capture::ask(settings, stop.clone()).await?;
     consumer.capture = asking.as_ref().map(|asking| asking.answers.clone());
+    let _reselecting = reselect::start(settings, &plan, &target, &stop)?;
     let (progress, watch) = watch::channel(Progress::default());
     if let Some(address) = args.metrics {
         let parts = (&plan, &target, consumer.group.clone());

@@ -74,6 +74,10 @@ async fn as_text(target: &Target, stream: &Stream) -> anyhow::Result<String> {
     let parked: u64 = target.parked_counts().await?.iter().map(|line| line.parked).sum();
     let open: u64 = target.quarantine_counts().await?.iter().map(|line| line.open).sum();
     text.push_str(&format!("  quarantine: {open} open; parked partial images: {parked}\n"));
+    let again = target.reselect_count().await?;
+    if again > 0 {
+        text.push_str(&format!("  to be read again from the legacy database: {again} rows\n"));
+    }
     let adds_up = counts_add_up(&target.counts().await?);
     text.push_str(&format!(
         "  read = applied + stale + folded + ignored + quarantined: {}\n",
@@ -139,6 +143,7 @@ async fn as_json(target: &Target, stream: &Stream) -> anyhow::Result<serde_json:
     Ok(serde_json::json!({
         "domains": domains, "tables": tables, "stream": followed, "drift": drift,
         "partitions": partitions, "quarantine": quarantine, "parked": parked,
+        "reselect": target.reselect_count().await?,
         "countsAddUp": counts_add_up(&target.counts().await?),
         "passedLsn": passed.map(|p| p.lsn.to_string()),
     }))

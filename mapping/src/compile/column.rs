@@ -59,6 +59,7 @@ pub(super) fn make(
     let sources = sources(said, &cells, outline, book)?;
     check_sources(said, &sources, m)?;
     mask(said, &sources, outline, part, book, m);
+    lob::check_reselect(said, &sources, m);
     let mut reference = None;
     let make = match &said.kind {
         Kind::Make(make) => single(said, make, &sources, m)?,

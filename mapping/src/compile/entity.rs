@@ -15,6 +15,7 @@ use crate::{
         Candidate, Compare, EntityId, EntityPlan, Field, Filter, Part, PgType, SoftDelete, TableId,
         TargetColumn,
     },
+    row::ColumnMask,
 };
 
 /// Columns of a part, the id aside: more would not fit a row's mask.
@@ -27,6 +28,8 @@ pub(super) struct Placed {
     pub(super) field: Field,
     /// The catalogue's place of its first legacy column.
     pub(super) cell: Option<Cell>,
+    /// Whether its row is read again where a change does not carry it.
+    pub(super) reselect: bool,
 }
 
 pub(super) fn build(
@@ -71,9 +74,11 @@ pub(super) fn build(
     let filter = filter::make(outline, &mut used, book, m);
     cover::check(outline, &used, book, m);
     for (part, table) in outline.tables.iter().enumerate() {
-        let columns = placed.iter().enumerate().filter(|(_, column)| column.part == part);
+        let columns = || placed.iter().enumerate().filter(|(_, column)| column.part == part);
         let mut indexes = vec![0];
-        indexes.extend(columns.map(|(index, _)| index + 1));
+        indexes.extend(columns().map(|(index, _)| index + 1));
+        let wanted = columns().zip(1..ColumnMask::BITS).filter(|((_, column), _)| column.reselect);
+        let reselected = wanted.fold(0, |mask, (_, bit)| mask | 1 << bit);
         if indexes.len() > PART_COLUMNS_MAX + 1 {
             let message = format!("`{}` has more than {PART_COLUMNS_MAX} columns", said.name);
             m.add(said.name.at, message, "leave some out, or map the rest as a second entity");
@@ -81,6 +86,7 @@ pub(super) fn build(
         plan.parts.push(Part {
             table: TableId(u16::try_from(*table).unwrap_or(u16::MAX)),
             columns: indexes,
+            reselected,
         });
     }
     plan.columns.extend(placed.iter().map(|placed| placed.column.clone()));
@@ -118,7 +124,8 @@ fn mapped_columns(
         let Made { part, cells, target, field, reference } = made;
         plan.references.extend(reference);
         used.extend(&cells);
-        placed.push(Placed { part, column: target, field, cell: cells.first().copied() });
+        let (cell, reselect) = (cells.first().copied(), said.reselect);
+        placed.push(Placed { part, column: target, field, cell, reselect });
     }
     lob::leave_out(skipped, outline, used, book, m);
     placed

@@ -2,6 +2,7 @@
 
 use super::{
     Outline, TableBook,
+    column::Source,
     cover::{self, Cell},
     types,
 };
@@ -32,6 +33,14 @@ pub(super) fn place(make: Make, said: &ColumnSaid, m: &mut Mistakes<'_>) -> Make
     }
 }
 
+/// Only a column that changes may not carry can be missed.
+pub(super) fn check_reselect(said: &ColumnSaid, sources: &[Source<'_>], m: &mut Mistakes<'_>) {
+    if said.reselect && !sources.iter().any(|source| source.column.sql_type.is_lob()) {
+        let message = format!("every change carries column `{}`", said.name);
+        m.add(said.name.at, message, "drop `unchanged`: it is for large values only");
+    }
+}
+
 /// Checks a line that skips its columns; `None` for a line that does not.
 pub(super) fn skip(
     said: &ColumnSaid,
@@ -45,9 +54,9 @@ pub(super) fn skip(
         let message = format!("column `{}` (as {}) can't be skipped", said.name, said.made_as);
         m.add(*at, message, "drop the line, or leave its legacy columns out");
     }
-    if said.default.is_some() || said.not_null || said.skip.is_some() {
+    if said.default.is_some() || said.not_null || said.skip.is_some() || said.reselect {
         let message = format!("column `{}` is skipped, and says what it holds", said.name);
-        m.add(*at, message, "drop `default`, `not_null` and `compare`");
+        m.add(*at, message, "drop `default`, `not_null`, `compare` and `unchanged`");
     }
     let mut skipped: Vec<Skipped> = Vec::new();
     for from in &said.from {

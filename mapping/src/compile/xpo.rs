@@ -47,6 +47,7 @@ pub(super) fn version(
             null: OnNull::Field(zero.into()),
         },
         cell: Some(cell),
+        reselect: false,
     })
 }
 
@@ -63,6 +64,7 @@ pub(super) fn deleted_at() -> Placed {
         },
         field: Field { make: Make::DeletedAt, source: None, null: OnNull::Null },
         cell: None,
+        reselect: false,
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct ColumnSaid {
     /// The reason of `compare = "skip: …"`.
     pub(crate) skip: Option<String>,
     pub(crate) lob: Lob,
+    /// Whether the row is read again where a change does not carry the column.
+    pub(crate) reselect: bool,
 }
 
 /// How it is made, as far as a file alone can say.
@@ -85,6 +87,7 @@ pub(super) fn read(
     let sensitive = options.flag("sensitive", m);
     let skip = skip(&mut options, m);
     let lob = lob::read(&mut options, m);
+    let reselect = options.choice("unchanged", &UNCHANGED, m).unwrap_or(false);
     let null = match made_as.value.as_str() {
         "enum" => options.literal("null", m),
         _ => None,
@@ -105,8 +108,12 @@ pub(super) fn read(
         sensitive,
         skip,
         lob,
+        reselect,
     })
 }
+
+/// What is done about a large value that a change does not carry.
+const UNCHANGED: [(&str, bool); 2] = [("keep", false), ("reselect", true)];
 
 fn skip(options: &mut Options<'_, '_>, m: &mut Mistakes<'_>) -> Option<String> {
     let said = options.text("compare", m)?;

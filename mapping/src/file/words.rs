@@ -171,6 +171,11 @@ pub(crate) const WORDS: &[Word] = &[
         "lob",
         "Where a large object goes: inline, object-store (the column has its address), or \"skip: why\".",
     ),
+    word(
+        "column",
+        "unchanged",
+        "What is done about a large value that an update does not carry: the target's is kept, or the row is read again from the legacy database.",
+    ),
     word("numeric", "scale", "Digits after the point."),
     word("numeric", "precision", "All digits that the target column holds."),
     word(

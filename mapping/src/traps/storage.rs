@@ -121,6 +121,22 @@ fn trap_10_an_object_that_the_event_does_not_carry_stays_as_it_was() {
 }
 
 #[test]
+fn trap_10_a_row_is_read_again_for_the_columns_that_ask_for_it() {
+    let address = ADDRESS.replace(" }", ", unchanged = \"reselect\" }");
+    let photo = PHOTO.replace(" }", ", unchanged = \"keep\" }");
+    let mut bench = bench(&[(PHOTO, &photo), (ADDRESS, &address)]);
+    assert!(bench.plan.reselects() && !stored().plan.reselects());
+    for (photo, address, again) in
+        [(Unchanged, text("x"), false), (Null, Unchanged, true), (Unchanged, Unchanged, true)]
+    {
+        let row = [("Oid", Guid(Uuid::max())), ("Photo", photo), ("Address", address)];
+        let unchanged = bench.mapped("Property", &row).row.unchanged;
+        assert_eq!(bench.entity("properties").is_reselected(0, unchanged), again);
+        assert!(!bench.entity("properties").is_reselected(7, unchanged));
+    }
+}
+
+#[test]
 fn whoever_only_compares_keeps_no_objects() {
     let bench = stored();
     let table = bench.table("Property");
@@ -194,6 +210,21 @@ fn mistakes_about_large_values_are_told() {
             photo("lob = \"skip: why\"")
         ),
         "column `photo` skips what another line uses",
+    );
+    check(
+        PHOTO,
+        &photo("lob = \"skip: why\", unchanged = \"reselect\""),
+        "column `photo` is skipped, and says what it holds",
+    );
+    check(
+        PHOTO,
+        &photo("unchanged = \"always\""),
+        "`unchanged` of column `photo` (as bytea) can't be `always`",
+    );
+    check(
+        "color = { from = \"Color\", as = \"color\" }",
+        "color = { from = \"Color\", as = \"color\", unchanged = \"reselect\" }",
+        "every change carries column `color`",
     );
     check(
         "color = { from = \"Color\", as = \"color\" }",
