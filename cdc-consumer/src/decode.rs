@@ -149,6 +149,35 @@ pub struct TransactionMark<'a> {
     pub id: Cow<'a, str>,
     /// The number of its events, at its end.
     pub event_count: Option<u64>,
+    /// How many of them are of which table, at its end: a JSON list.
+    pub collections: Option<&'a [u8]>,
+}
+
+impl TransactionMark<'_> {
+    /// The transaction's LSN; `None` when its id is none.
+    #[must_use]
+    pub fn lsn(&self) -> Option<Lsn> {
+        Lsn::parse(&self.id).ok()
+    }
+
+    /// Whether it is an end.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.status == "END"
+    }
+
+    /// Events by table, as `database.schema.table`.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        #[derive(serde::Deserialize)]
+        struct Count {
+            data_collection: String,
+            event_count: u64,
+        }
+        let counts: Vec<Count> =
+            self.collections.and_then(|list| serde_json::from_slice(list).ok()).unwrap_or_default();
+        counts.into_iter().map(|count| (count.data_collection, count.event_count)).collect()
+    }
 }
 
 /// A message, decoded as far as its kind needs.

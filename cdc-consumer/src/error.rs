@@ -1,5 +1,7 @@
 //! What stops the consumer.
 
+use mapping::position::Lsn;
+
 /// Why the consumer stopped. What can be waited for is not here: it is retried for ever.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +87,43 @@ pub enum Error {
         /// The offset.
         offset: i64,
     },
+    /// With `--atomic`: an event does not say of which transaction it is.
+    #[error("{place}: the event does not say of which transaction it is")]
+    NoTransaction {
+        /// Topic, partition and offset.
+        place: String,
+    },
+    /// With `--atomic`: a transaction is larger than what may wait in memory.
+    #[error(
+        "the legacy transaction {transaction} does not fit: {events} events of it, {bytes} bytes, \
+         are here and it goes on; {bytes_max} may wait"
+    )]
+    TransactionTooLarge {
+        /// The transaction.
+        transaction: Lsn,
+        /// Events that are here.
+        events: usize,
+        /// Their bytes.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// With `--atomic`: another process has some of the partitions.
+    #[error("{owned} of {all} partitions are this process's: others share the group `{group}`")]
+    Shared {
+        /// Partitions of this process.
+        owned: usize,
+        /// All of them.
+        all: usize,
+        /// The group.
+        group: String,
+    },
+    /// A topic that was named does not exist.
+    #[error("there is no topic `{topic}`")]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
     /// A task of the consumer ended without a result.
     #[error("the {task} task ended early")]
     Task {
@@ -117,6 +156,20 @@ impl Error {
             Self::Truncated { .. } | Self::Remade { .. } => {
                 "if the topic was made anew, use a new consumer group and backfill its table \
                  again; if the broker lost its tail, reconcile first"
+            }
+            Self::NoTransaction { .. } => {
+                "set `provide.transaction.metadata=true` in the connector (events from before it \
+                 are followed without --atomic), or follow without --atomic"
+            }
+            Self::TransactionTooLarge { .. } => {
+                "raise `consume.atomic_bytes_max`, or follow without --atomic until the stream has \
+                 passed it: nothing of it was applied, nothing is lost"
+            }
+            Self::Shared { .. } => {
+                "with --atomic one process follows everything: stop the others of this group"
+            }
+            Self::NoTopic { .. } => {
+                "topics are named PREFIX.DATABASE.SCHEMA.TABLE, as in spacehub.Spacehub23.dbo.Contract"
             }
             Self::Task { .. } => "this is a defect of ficus: report it with the log; start again",
         }

@@ -11,6 +11,7 @@
 //!
 //! Reading order: [`run()`], [`settings`], [`decode`], [`batch`], [`canonical`], [`line`].
 
+mod atomic;
 pub mod batch;
 mod breaker;
 pub mod canonical;
@@ -23,12 +24,13 @@ pub mod retry;
 pub mod run;
 pub mod settings;
 pub mod status;
+pub mod tail;
 pub mod topics;
 
 pub use decode::Decoder;
 pub use error::Error;
 pub use gap::Capture;
-pub use line::{Types, decode_line};
+pub use line::{Received, Types, decode_line, decode_received};
 pub use run::run;
 pub use settings::{Modes, Settings};
 pub use status::{Progress, Report};

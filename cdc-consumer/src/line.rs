@@ -62,6 +62,8 @@ impl Types {
 /// What is printed for a message.
 #[derive(Debug, Default, Serialize)]
 struct Line {
+    #[serde(flatten)]
+    place: Option<Place>,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     op: Option<&'static str>,
@@ -79,6 +81,35 @@ struct Line {
     after: Option<Columns>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+/// Where a message of a topic stands.
+#[derive(Debug, Serialize)]
+struct Place {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_ms: Option<i64>,
+}
+
+/// A message as Kafka gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// When Kafka got it, milliseconds since 1970 UTC.
+    pub timestamp_ms: Option<i64>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// Whether it has the header [`OLD_KEY_HEADER`].
+    pub renamed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +172,31 @@ pub fn decode_line(decoder: &mut Decoder, line: &[u8], types: &Types, modes: &Mo
         Some(input) => describe(decoder, &input, types, modes),
         None => foreign("message.json", "a line that is not a JSON object"),
     };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// Decodes a message of a topic into one line of JSON, which begins with where it stands.
+#[must_use]
+pub fn decode_received(
+    decoder: &mut Decoder,
+    received: &Received<'_>,
+    types: &Types,
+    modes: &Modes,
+) -> String {
+    let input = Input {
+        topic: Cow::Borrowed(received.topic),
+        key: received.key.map(Cow::Borrowed),
+        value: received.value.map(Cow::Borrowed),
+        offset: Some(received.offset),
+        renamed: received.renamed,
+    };
+    let place = Place {
+        topic: received.topic.to_owned(),
+        partition: received.partition,
+        offset: received.offset,
+        timestamp_ms: received.timestamp_ms,
+    };
+    let line = Line { place: Some(place), ..describe(decoder, &input, types, modes) };
     serde_json::to_string(&line).unwrap_or_default()
 }
 

@@ -54,6 +54,7 @@ impl Rereader {
             expected: offset,
             next: offset,
             first: false,
+            commit_lsn: None,
         }]);
         let headers = stored.headers.map(Headers::from_json).unwrap_or_default();
         let incoming = Incoming {
@@ -63,6 +64,8 @@ impl Rereader {
             key: stored.key,
             value: (!stored.value.is_empty()).then_some(stored.value),
             headers: headers.as_bytes(),
+            timestamp_ms: None,
+            fingerprint: None,
         };
         // A single message at the expected offset leaves no gap.
         if self.batcher.push(&incoming, now_us).is_err() {

@@ -14,7 +14,9 @@ mod peek;
 mod reader;
 mod shared;
 mod silence;
+mod telling;
 mod topics;
+mod whole;
 mod writer;
 
 use std::sync::Arc;
@@ -77,6 +79,8 @@ pub async fn run(
     let watching = holds::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
     let _watching = AbortOnDropHandle::new(tokio::spawn(watching));
     let watching = gaps::watch(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let telling = telling::tell(Arc::clone(&shared), Arc::clone(&target), Arc::clone(&plan));
+    let _telling = AbortOnDropHandle::new(tokio::spawn(telling));
     let _watching_gaps = AbortOnDropHandle::new(tokio::spawn(watching));
     let batcher =
         Batcher::new(&shared.settings, Arc::clone(&plan), object_types.unwrap_or_default());

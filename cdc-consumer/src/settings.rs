@@ -203,6 +203,11 @@ pub struct Settings {
     pub lost_offsets: LostOffsets,
     /// What happens when an event has another shape than the mapping was made for.
     pub drift: DriftPolicies,
+    /// Whether a legacy transaction is never broken apart: all its rows become visible in one
+    /// Postgres transaction. Needs transaction metadata, and all partitions for this process.
+    pub atomic: bool,
+    /// With `atomic`: so many bytes of messages may wait for their transactions.
+    pub atomic_bytes_max: usize,
     /// So many events of a table that go to quarantine in a row stop it (or as many of its last
     /// thousand, when they are more than half).
     pub quarantine_in_a_row_max: u64,
@@ -239,6 +244,8 @@ impl Settings {
             allow_gaps: false,
             lost_offsets: LostOffsets::default(),
             drift: DriftPolicies::default(),
+            atomic: false,
+            atomic_bytes_max: 128 << 20,
             quarantine_in_a_row_max: 100,
             capture: None,
             until: None,

@@ -77,6 +77,19 @@ pub struct Drift {
     pub retyped: BTreeMap<String, u64>,
 }
 
+/// With `--atomic`: the oldest transaction that is not whole yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// The transaction.
+    pub transaction: Lsn,
+    /// Its events that are here.
+    pub here: u64,
+    /// How many it has, once its END has come.
+    pub needed: Option<u64>,
+    /// Bytes of everything that waits.
+    pub bytes: usize,
+}
+
 /// A picture of the consumer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -98,6 +111,8 @@ pub struct Progress {
     pub drift: BTreeMap<TableId, Drift>,
     /// Tables that are paused or stopped: they wait, the others go on.
     pub held: BTreeMap<TableId, TableState>,
+    /// With `--atomic`: what is waited for.
+    pub pending: Option<Pending>,
     /// Batches applied since the start.
     pub batches: u64,
     /// Attempts that failed and were repeated.

@@ -106,9 +106,9 @@ pub(crate) enum Command {
     /// The legacy catalogue
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Read change events (JSON lines {topic, key, value, headers} from standard input) and
-    /// print each in one canonical form
-    Decode,
+    /// Read change events (JSON lines {topic, key, value, headers} from standard input, or the named
+    /// topics of Kafka) and print each in one canonical form
+    Decode(DecodeArgs),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -150,6 +150,13 @@ pub(crate) struct ConsumeArgs {
     /// Stop when the stream has passed this LSN
     #[arg(long, value_name = "LSN")]
     pub(crate) until: Option<String>,
+    /// Never break a legacy transaction apart: all its rows become visible at once. Needs the
+    /// connector's transaction metadata, and no other consumer in the group
+    #[arg(long)]
+    pub(crate) atomic: bool,
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// `ficus stream`.
@@ -396,6 +403,22 @@ pub(crate) enum CatalogCommand {
         /// The file
         file: PathBuf,
     },
+}
+
+/// `ficus decode`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DecodeArgs {
+    /// Topics of Kafka (see --kafka), each read up to its end; standard input when none is named
+    pub(crate) topics: Vec<String>,
+    /// Begin at this offset of each partition; a negative one counts from the end
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, requires = "topics")]
+    pub(crate) offset: i64,
+    /// At most this many messages
+    #[arg(long, requires = "topics")]
+    pub(crate) limit: Option<u64>,
+    /// Go on at the end, until Ctrl-C
+    #[arg(long, requires = "topics")]
+    pub(crate) follow: bool,
 }
 
 /// `ficus config`.

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Status { json } => status::run(*json, &settings).await,
         Command::Mapping(command) => mapping::run(command, &settings).await,
         Command::Catalog(command) => catalog::run(command, &settings).await,
-        Command::Decode => decode::run(&settings).await,
+        Command::Decode(args) => decode::run(args, &settings).await,
         Command::Config(command) => config::run(command, &settings).await,
     }
 }

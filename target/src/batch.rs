@@ -134,6 +134,8 @@ pub struct OffsetAdvance {
     pub source_ts_ms: Option<i64>,
     /// Tells the message at `next - 1` from any other; `None` where there is none.
     pub fingerprint: Option<i64>,
+    /// When Kafka got that change, likewise.
+    pub kafka_ts_ms: Option<i64>,
 }
 
 /// A chunk's step. Commits only while `epoch` is what Postgres has.

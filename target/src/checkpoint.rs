@@ -148,15 +148,18 @@ async fn step_offsets(
         .map(|a| a.commit_lsn.as_ref().map(|lsn| lsn.as_bytes().as_slice()))
         .collect();
     let times: Vec<Option<i64>> = advances.iter().map(|a| a.source_ts_ms).collect();
+    let kafka: Vec<Option<i64>> = advances.iter().map(|a| a.kafka_ts_ms).collect();
     let fingerprints: Vec<Option<i64>> = advances.iter().map(|a| a.fingerprint).collect();
     let rows = sqlx::query(
         "update ficus.partition p
          set next_offset = a.next, commit_lsn = greatest(p.commit_lsn, a.lsn),
              source_ts_ms = greatest(p.source_ts_ms, a.ts), fingerprint = a.fingerprint,
-             last_batch = $9, updated_at = clock_timestamp()
+             kafka_ts_ms = coalesce(a.kafka_ts, p.kafka_ts_ms), last_batch = $9,
+             updated_at = clock_timestamp(),
+             applied_at = case when a.ts is null then p.applied_at else clock_timestamp() end
          from unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::bytea[],
-                     $8::int8[], $10::int8[])
-           as a (topic, partition, expected, next, epoch, lsn, ts, fingerprint)
+                     $8::int8[], $10::int8[], $11::int8[])
+           as a (topic, partition, expected, next, epoch, lsn, ts, kafka_ts, fingerprint)
          where p.consumer_group = $1 and p.topic = a.topic and p.partition = a.partition
            and p.next_offset = a.expected and p.owner_epoch = a.epoch
          returning p.topic, p.partition",
@@ -170,6 +173,7 @@ async fn step_offsets(
     .bind(lsns)
     .bind(times)
     .bind(tag)
+    .bind(kafka)
     .bind(fingerprints)
     .fetch_all(connection)
     .await

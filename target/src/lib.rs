@@ -52,6 +52,7 @@ mod settle;
 mod silent;
 mod statement;
 pub mod status;
+pub mod stream;
 mod tally;
 mod target;
 pub mod unique;

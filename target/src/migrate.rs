@@ -47,6 +47,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     8 "0008_sequences",
     10 "0010_stream",
     15 "0015_topic_identity",
+    16 "0016_stream_pace",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

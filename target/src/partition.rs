@@ -15,6 +15,8 @@ pub struct Claim {
     pub next_offset: Option<i64>,
     /// [`crate::batch::OffsetAdvance::fingerprint`] of the last step.
     pub fingerprint: Option<i64>,
+    /// The highest commit LSN written.
+    pub commit_lsn: Option<Lsn>,
 }
 
 /// How far a partition is.
@@ -60,7 +62,7 @@ impl Target {
              values ($1, $2, $3, $4)
              on conflict (consumer_group, topic, partition) do update
              set owner_epoch = p.owner_epoch + 1, owner = excluded.owner
-             returning p.owner_epoch, p.next_offset, p.fingerprint, p.last_batch is null and p.next_offset = 0 as fresh",
+             returning p.owner_epoch, p.next_offset, p.fingerprint, p.commit_lsn, p.last_batch is null and p.next_offset = 0 as fresh",
         )
         .bind(group)
         .bind(topic)
@@ -82,6 +84,7 @@ impl Target {
             epoch: row.get("owner_epoch"),
             next_offset: (!fresh).then_some(next_offset),
             fingerprint: row.get("fingerprint"),
+            commit_lsn: lsn(row.get("commit_lsn")),
         })
     }
 

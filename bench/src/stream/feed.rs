@@ -68,6 +68,7 @@ fn owned(log: &Log) -> anyhow::Result<Vec<Owned>> {
         expected: 0,
         next: 0,
         first: true,
+        commit_lsn: None,
     };
     Ok(numbers.map(one).collect())
 }
@@ -93,6 +94,8 @@ fn read(
                     key: Some(key),
                     value,
                     headers: &[],
+                    timestamp_ms: None,
+                    fingerprint: None,
                 };
                 batcher.push(&incoming, 1_753_142_401_037_000)?;
                 let is_full = batcher.rows() >= settings.batch_rows_max

@@ -24,6 +24,8 @@ pub struct Owned {
     /// Whether it was never read before. Its start is stored with the first batch, so that
     /// messages which the broker deletes from then on are missed.
     pub first: bool,
+    /// The highest commit LSN that Postgres has of it.
+    pub commit_lsn: Option<Lsn>,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ struct Partition {
     source_ts_ms: Option<i64>,
     /// Of the message at `next - 1`.
     fingerprint: Option<i64>,
+    kafka_ts_ms: Option<i64>,
 }
 
 /// Why a partition is read no further.
@@ -91,6 +94,7 @@ impl Offsets {
                 commit_lsn: None,
                 source_ts_ms: None,
                 fingerprint: None,
+                kafka_ts_ms: None,
             };
             let found = self.topics.iter().position(|topic| topic.name == one.topic);
             let index = found.unwrap_or_else(|| {
@@ -133,9 +137,16 @@ impl Offsets {
     }
 
     /// The message is in the open batch.
-    pub(crate) fn accept(&mut self, topic: &str, partition: i32, offset: i64) {
+    pub(crate) fn accept(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        fingerprint: Option<i64>,
+    ) {
         if let Some(state) = self.partition(topic, partition) {
             state.next = offset + 1;
+            state.fingerprint = fingerprint;
             state.touched = true;
         }
     }
@@ -189,26 +200,21 @@ impl Offsets {
         }
     }
 
-    /// Takes note of what tells the message at an offset from others, if it was taken in.
-    pub(crate) fn note_fingerprint(
+    /// Takes note of a change's place in the legacy log, when it was committed there, and when
+    /// Kafka got it.
+    pub(crate) fn note(
         &mut self,
         topic: &str,
         partition: i32,
-        offset: i64,
-        fingerprint: i64,
+        lsn: Option<Lsn>,
+        (source_ts_ms, kafka_ts_ms): (Option<i64>, Option<i64>),
     ) {
-        if let Some(state) = self.partition(topic, partition)
-            && state.next == offset + 1
-        {
-            state.fingerprint = Some(fingerprint);
-        }
-    }
-
-    /// Takes note of a change's place in the legacy log.
-    pub(crate) fn note(&mut self, topic: &str, partition: i32, lsn: Option<Lsn>, ts: Option<i64>) {
-        if let Some(state) = self.partition(topic, partition) {
-            state.commit_lsn = state.commit_lsn.max(lsn);
-            state.source_ts_ms = state.source_ts_ms.max(ts);
+        let Some(state) = self.partition(topic, partition) else { return };
+        state.commit_lsn = state.commit_lsn.max(lsn);
+        // The two times are those of one change: the newest.
+        if source_ts_ms.is_some() && source_ts_ms >= state.source_ts_ms {
+            state.source_ts_ms = source_ts_ms;
+            state.kafka_ts_ms = kafka_ts_ms;
         }
     }
 
@@ -234,6 +240,7 @@ impl Offsets {
                     commit_lsn: state.commit_lsn.take(),
                     source_ts_ms: state.source_ts_ms.take(),
                     fingerprint: state.fingerprint,
+                    kafka_ts_ms: state.kafka_ts_ms.take(),
                 });
                 state.expected = state.next;
             }
@@ -254,13 +261,15 @@ mod tests {
     use super::*;
 
     fn owned(next: i64) -> Vec<Owned> {
-        vec![Owned { topic: "t".into(), partition: 0, epoch: 7, expected: 5, next, first: false }]
+        let topic = "t".to_owned();
+        let (epoch, expected, first, commit_lsn) = (7, 5, false, None);
+        vec![Owned { topic, partition: 0, epoch, expected, next, first, commit_lsn }]
     }
 
     fn take(offsets: &mut Offsets, offset: i64, allow_gaps: bool) -> Arrival {
         let arrival = offsets.arrive("t", 0, offset, allow_gaps).unwrap();
         if arrival == Arrival::Next {
-            offsets.accept("t", 0, offset);
+            offsets.accept("t", 0, offset, Some(offset));
         }
         arrival
     }

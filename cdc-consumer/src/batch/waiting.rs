@@ -45,6 +45,8 @@ impl Waiting {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &self.headers,
+            timestamp_ms: None,
+            fingerprint: None,
         }
     }
 }

@@ -70,6 +70,7 @@ struct Payload<'a> {
     status: Option<Raw<'a>>,
     id: Option<Raw<'a>>,
     event_count: Option<Raw<'a>>,
+    collections: Option<Raw<'a>>,
     table_changes: bool,
     time: bool,
     others: bool,
@@ -103,6 +104,10 @@ impl Decoder {
                 status: status.to_text(),
                 id: id.to_text(),
                 event_count: payload.event_count.and_then(unsigned),
+                collections: match payload.collections {
+                    Some(Raw::Array(list)) => Some(list),
+                    _ => None,
+                },
             }));
         }
         if payload.table_changes {
@@ -154,6 +159,7 @@ fn top_level(object: &[u8]) -> Result<Payload<'_>, Malformed> {
             b"status" => payload.status = Some(value),
             b"id" => payload.id = Some(value),
             b"event_count" => payload.event_count = Some(value),
+            b"data_collections" => payload.collections = Some(value),
             b"tableChanges" => payload.table_changes = true,
             b"ts_ms" => payload.time = true,
             b"ts_us" | b"ts_ns" => {}

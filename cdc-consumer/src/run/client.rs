@@ -353,7 +353,8 @@ impl Start {
             },
             Some(next) => next,
         };
-        Ok(Owned { topic, partition, epoch: claim.epoch, expected, next, first })
+        let (epoch, commit_lsn) = (claim.epoch, claim.commit_lsn);
+        Ok(Owned { topic, partition, epoch, expected, next, first, commit_lsn })
     }
 }
 
@@ -373,7 +374,12 @@ mod tests {
     use super::*;
 
     fn start(next_offset: Option<i64>, low: i64, high: i64) -> Start {
-        let claim = target::partition::Claim { epoch: 3, next_offset, fingerprint: Some(1) };
+        let claim = target::partition::Claim {
+            epoch: 3,
+            next_offset,
+            fingerprint: Some(1),
+            commit_lsn: None,
+        };
         Start { topic: "t".into(), partition: 0, low, high, claim }
     }
 

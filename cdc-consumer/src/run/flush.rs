@@ -85,14 +85,14 @@ impl Reader {
         paused.is_ok()
     }
 
-    /// All but the partitions that wait for something else.
+    /// All but the partitions that wait for something else, or are ahead of a transaction.
     fn resume(&self) {
         let waiting = self.batcher.waiting_partitions();
         let resumed = self.client.assignment().and_then(|list| {
             let mut others = TopicPartitionList::new();
             for element in list.elements() {
                 let place = (element.topic().to_owned(), element.partition());
-                if !waiting.contains(&place) {
+                if !waiting.contains(&place) && !self.is_ahead(&place) {
                     others.add_partition(&place.0, place.1);
                 }
             }

@@ -54,6 +54,9 @@ pub(super) fn held(plan: &Plan, states: Vec<TableState>) -> Held {
 impl Reader {
     /// Takes over what Postgres says, where it says anything new.
     pub(super) fn heed_held(&mut self) {
+        if self.whole.is_some() {
+            return self.heed_held_whole();
+        }
         if !self.held.has_changed().unwrap_or(false) {
             return;
         }

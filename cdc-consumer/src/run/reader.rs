@@ -29,6 +29,7 @@ use super::{
     shared::{Held, Notice, Shared, Work},
     silence::Silence,
     topics,
+    whole::Whole,
 };
 use crate::{
     batch::{self, Batcher, Incoming, Owned},
@@ -56,7 +57,7 @@ pub(super) struct Reader {
     pub(super) clock: Clock,
     /// The tables that Postgres says are not followed.
     pub(super) held: watch::Receiver<Held>,
-    subscribed: BTreeSet<String>,
+    pub(super) subscribed: BTreeSet<String>,
     pub(super) generation: u64,
     /// When the open batch got its first message.
     pub(super) opened: Option<Instant>,
@@ -67,6 +68,10 @@ pub(super) struct Reader {
     silence: Silence,
     /// Those of the message at hand.
     headers: batch::Headers,
+    /// With `--atomic`.
+    pub(super) whole: Option<Whole>,
+    /// With `--atomic`: a table waits, so everything does.
+    pub(super) waits_whole: bool,
 }
 
 /// When things are due.
@@ -87,6 +92,7 @@ impl Reader {
     ) -> Self {
         let now = Instant::now();
         let clock = Clock { topics: now, ends: now, ask: now, counted: (now, 0) };
+        let whole = Whole::new(&shared.settings, target.plan());
         let mut held = shared.held.subscribe();
         held.mark_changed();
         Self {
@@ -106,6 +112,8 @@ impl Reader {
             marker: None,
             headers: batch::Headers::default(),
             silence: Silence::default(),
+            whole,
+            waits_whole: false,
         }
     }
 
@@ -131,6 +139,7 @@ impl Reader {
                 continue;
             }
             let polled = self.poll_once()?;
+            self.tend_whole()?;
             self.ask_for_fence();
             self.pause_what_waits();
             if self.is_due(polled) {
@@ -158,6 +167,7 @@ impl Reader {
         self.fenced = None;
         self.marker = None;
         self.silence.reset();
+        self.restart_whole(&owned);
         tracing::info!(partitions = owned.len(), "assignment");
         self.shared.progress.send_modify(|progress| {
             progress.assignments += u64::from(!owned.is_empty());
@@ -172,6 +182,7 @@ impl Reader {
         let state = if owned.is_empty() { State::Joining } else { State::Following };
         self.shared.tell(state, None);
         self.batcher.assign(owned);
+        self.held.mark_changed();
         // The start of a partition that is read for the first time is to be stored.
         self.opened = (!self.batcher.is_empty()).then(Instant::now);
         self.clock.ends = Instant::now();
@@ -204,6 +215,7 @@ impl Reader {
     /// Gives everything back and asks for it again, which checks all positions.
     fn rejoin(&mut self) -> Result<(), Error> {
         self.client.unsubscribe();
+        self.restart_whole(&[]);
         self.batcher.assign(Vec::new());
         self.generation = 0;
         self.fenced = None;
@@ -310,9 +322,10 @@ impl Reader {
     }
 
     pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
-        self.headers.clear();
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.clear();
         for header in message.headers().into_iter().flat_map(Headers::iter) {
-            self.headers.push(header.key, header.value);
+            headers.push(header.key, header.value);
         }
         let incoming = Incoming {
             topic: message.topic(),
@@ -320,11 +333,16 @@ impl Reader {
             offset: message.offset(),
             key: message.key(),
             value: message.payload(),
-            headers: self.headers.as_bytes(),
+            headers: headers.as_bytes(),
+            timestamp_ms: message.timestamp().to_millis(),
+            fingerprint: Some(peek::fingerprint(message)),
         };
-        self.batcher.push(&incoming, now_us())?;
-        let Incoming { topic, partition, offset, .. } = incoming;
-        self.batcher.note_fingerprint(topic, partition, offset, peek::fingerprint(message));
+        let taken = match self.whole {
+            Some(_) => self.push_whole(&incoming),
+            None => self.batcher.push(&incoming, now_us()),
+        };
+        self.headers = headers;
+        taken?;
         if self.opened.is_none() && !self.batcher.is_empty() {
             self.opened = Some(Instant::now());
         }
@@ -381,7 +399,7 @@ impl Reader {
         self.rejoin()
     }
 
-    fn is_due(&self, polled: bool) -> bool {
+    pub(super) fn is_due(&self, polled: bool) -> bool {
         let settings = &self.shared.settings;
         let Some(opened) = self.opened else { return false };
         if self.batcher.rows() >= settings.batch_rows_max
@@ -399,7 +417,7 @@ pub(super) fn kafka(doing: &'static str) -> impl FnOnce(KafkaError) -> Error {
     move |source| Error::Kafka { doing: doing.into(), source }
 }
 
-fn now_us() -> i64 {
+pub(super) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -20,7 +20,7 @@ use super::{
     holds,
     shared::{Shared, Work},
 };
-use crate::{breaker::Breaker, error::Error, flood, status::State};
+use crate::{breaker::Breaker, error::Error, flood, status::State, topics::transactions};
 
 /// The writing task's state.
 pub(super) struct Writer {
@@ -202,6 +202,7 @@ impl Writer {
     }
 
     fn committed(&self, applied: &Applied, advances: &[OffsetAdvance], generation: u64) {
+        let marks = transactions(&self.shared.settings.topic_prefix);
         self.shared.progress.send_modify(|progress| {
             progress.batches += 1;
             progress.state = State::Following;
@@ -221,7 +222,10 @@ impl Writer {
                     at.next = advance.next;
                     at.end = at.end.max(advance.next);
                 }
-                progress.applied_lsn = progress.applied_lsn.max(advance.commit_lsn);
+                // A mark says nothing of what is applied.
+                if advance.topic != marks {
+                    progress.applied_lsn = progress.applied_lsn.max(advance.commit_lsn);
+                }
                 progress.applied_source_ts_ms =
                     progress.applied_source_ts_ms.max(advance.source_ts_ms);
             }

@@ -221,6 +221,8 @@ impl Record {
             key: self.key.as_deref().map(str::as_bytes),
             value: self.value.as_deref().map(str::as_bytes),
             headers: &[],
+            timestamp_ms: None,
+            fingerprint: None,
         }
     }
 }
@@ -237,7 +239,15 @@ pub(crate) fn batcher() -> Batcher {
 }
 
 pub(crate) fn owned(topic: &str, partition: i32) -> Owned {
-    Owned { topic: topic.into(), partition, epoch: 1, expected: 0, next: 0, first: false }
+    Owned {
+        topic: topic.into(),
+        partition,
+        epoch: 1,
+        expected: 0,
+        next: 0,
+        first: false,
+        commit_lsn: None,
+    }
 }
 
 pub(crate) fn push_all(batcher: &mut Batcher, topic: &str, records: &[Record]) {

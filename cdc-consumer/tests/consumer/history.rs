@@ -161,6 +161,7 @@ impl World {
                 expected: stored,
                 next: stored,
                 first: false,
+                commit_lsn: None,
             });
         }
         self.batcher.assign(owned);
@@ -265,6 +266,8 @@ proptest! {
             let renamed: &[u8] = if offset % 2 == 0 { headers.as_bytes() } else { &[] };
             let incoming = cdc_consumer::batch::Incoming {
                 topic: TOPIC, partition: 0, offset, key: value, value, headers: renamed,
+                timestamp_ms: None,
+                fingerprint: None,
             };
             batcher.push(&incoming, 0).unwrap();
             count = offset + 1;

@@ -1,7 +1,9 @@
 //! The real loop: an in-process Kafka on one side, a real Postgres on the other.
 
+mod atomic;
 mod gaps;
 mod holds;
+mod tail;
 mod world;
 
 use std::time::Duration;
@@ -19,6 +21,21 @@ async fn changes_come_to_postgres_and_the_counts_add_up() {
     let consumer = world.consume(world.settings());
     world.produce(2_000).await;
     world.caught_up(&consumer).await;
+    // What Postgres can't know by itself is told to it.
+    world
+        .eventually("the lag is told", async |world| {
+            let paces = world.target.pace().await.unwrap();
+            let contracts: Vec<_> =
+                paces.iter().filter(|p| p.table.as_deref() == Some("dbo.Contract")).collect();
+            contracts.len() == usize::try_from(PARTITIONS).unwrap()
+                && contracts.iter().all(|p| {
+                    p.behind() == Some(0)
+                        && p.behind_ms == Some(0)
+                        && p.legacy_to_kafka_ms.is_some()
+                        && p.kafka_to_applied_ms.is_some()
+                })
+        })
+        .await;
     let report = consumer.stop().await.unwrap();
     assert_eq!(report.ended, Ended::Cancelled);
     assert_eq!(report.progress.lag(), 0);

@@ -1,6 +1,7 @@
 //! `ficus consume`.
 
 mod capture;
+mod metrics;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,6 +24,7 @@ use crate::{
 /// Follows the stream until a signal, or until it has passed an LSN.
 pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let mut consumer = self::settings(settings)?;
+    consumer.atomic |= args.atomic;
     let plan = parts::plan(settings).await?;
     check_tables(&consumer, &plan)?;
     let target = parts::writing_target(settings, &plan).await?;
@@ -34,6 +36,10 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     let asking = capture::ask(settings, stop.clone()).await?;
     consumer.capture = asking.as_ref().map(|asking| asking.answers.clone());
     let (progress, watch) = watch::channel(Progress::default());
+    if let Some(address) = args.metrics {
+        let parts = (&plan, &target, consumer.group.clone());
+        metrics::serve(address, parts, watch.clone(), stop.child_token()).await?;
+    }
     let consuming = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop);
     // The story has no end of its own: it is told as long as the consumer runs.
     let (report, ()) = tokio::join!(consuming, tell_states(watch));
@@ -108,6 +114,8 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<cdc_consumer::Sett
     consumer.instance = settings.text("kafka.instance");
     consumer.session_timeout_ms = settings.number("kafka.session_timeout_ms");
     consumer.drift = drift(settings)?;
+    consumer.atomic = settings.text("consume.atomic").as_deref() == Some("yes");
+    consumer.atomic_bytes_max = usize::try_from(settings.number("consume.atomic_bytes_max"))?;
     consumer.quarantine_in_a_row_max = settings.number("consume.quarantine_in_a_row_max");
     consumer.allow_gaps = settings.text("kafka.offset_gaps").as_deref() == Some("allow");
     consumer.lost_offsets = match settings.text("kafka.lost_offsets").as_deref() {

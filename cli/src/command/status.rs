@@ -1,7 +1,10 @@
 //! `ficus status`.
 
-use target::{Counts, Target};
+pub(crate) mod stream;
 
+use target::{Counts, Target, status::TableCounts};
+
+use self::stream::Stream;
 use crate::{exit::Exit, out, parts, settings::Settings};
 
 /// The columns of [`counts_row`].
@@ -12,10 +15,12 @@ pub(crate) const COUNTS_HEADER: &[&str] =
 pub(crate) async fn run(json: bool, settings: &Settings) -> anyhow::Result<Exit> {
     let plan = parts::plan(settings).await?;
     let target = parts::target(settings, &plan).await?;
+    let group = settings.text("kafka.group");
+    let stream = Stream::read(&target, group.as_deref()).await?;
     if json {
-        out::line(serde_json::to_string_pretty(&as_json(&target).await?)?);
+        out::line(serde_json::to_string_pretty(&as_json(&target, &stream).await?)?);
     } else {
-        out::line(as_text(&target).await?);
+        out::line(as_text(&target, &stream).await?);
     }
     Ok(Exit::Success)
 }
@@ -33,7 +38,15 @@ pub(crate) fn counts_row(table: String, by: String, counts: &Counts) -> Vec<Stri
     [table, by].into_iter().chain(numbers.into_iter().map(out::thousands)).collect()
 }
 
-async fn as_text(target: &Target) -> anyhow::Result<String> {
+/// Law 4, for every line.
+fn counts_add_up(counts: &[TableCounts]) -> bool {
+    counts.iter().all(|line| {
+        let c = &line.counts;
+        c.read == c.applied + c.stale + c.folded + c.ignored + c.quarantined
+    })
+}
+
+async fn as_text(target: &Target, stream: &Stream) -> anyhow::Result<String> {
     let mut text = String::new();
     let domains: Vec<Vec<String>> = target
         .domains()
@@ -51,17 +64,7 @@ async fn as_text(target: &Target) -> anyhow::Result<String> {
         .collect();
     text.push_str(&out::table(COUNTS_HEADER, &counts));
     text.push('\n');
-    let positions: Vec<Vec<String>> = target
-        .positions()
-        .await?
-        .into_iter()
-        .map(|p| {
-            let lsn = p.commit_lsn.map_or("-".to_owned(), |lsn| lsn.to_string());
-            let quiet = out::thousands(u64::try_from(p.now_ms - p.updated_at_ms).unwrap_or(0));
-            vec![format!("{}/{}", p.topic, p.partition), p.next_offset.to_string(), lsn, quiet]
-        })
-        .collect();
-    text.push_str(&out::table(&["partition", "next offset", "commit LSN", "quiet ms"], &positions));
+    text.push_str(&stream.text());
     if let Some(passed) = target.last_passed().await? {
         text.push_str(&format!(
             "\n  the stream has passed {}, {} ms ago\n",
@@ -71,10 +74,15 @@ async fn as_text(target: &Target) -> anyhow::Result<String> {
     let parked: u64 = target.parked_counts().await?.iter().map(|line| line.parked).sum();
     let open: u64 = target.quarantine_counts().await?.iter().map(|line| line.open).sum();
     text.push_str(&format!("  quarantine: {open} open; parked partial images: {parked}\n"));
+    let adds_up = counts_add_up(&target.counts().await?);
+    text.push_str(&format!(
+        "  read = applied + stale + folded + ignored + quarantined: {}\n",
+        if adds_up { "yes, for every table" } else { "NO" }
+    ));
     Ok(text)
 }
 
-async fn as_json(target: &Target) -> anyhow::Result<serde_json::Value> {
+async fn as_json(target: &Target, stream: &Stream) -> anyhow::Result<serde_json::Value> {
     let domains: Vec<_> = target
         .domains()
         .await?
@@ -95,21 +103,43 @@ async fn as_json(target: &Target) -> anyhow::Result<serde_json::Value> {
         })
         .collect();
     let partitions: Vec<_> = target
-        .positions()
+        .pace()
         .await?
         .into_iter()
         .map(|p| {
             serde_json::json!({
-                "group": p.group, "topic": p.topic, "partition": p.partition,
-                "nextOffset": p.next_offset, "epoch": p.epoch,
+                "group": p.group, "topic": p.topic, "partition": p.partition, "table": p.table,
+                "nextOffset": p.next_offset, "endOffset": p.end_offset, "owner": p.owner,
                 "commitLsn": p.commit_lsn.map(|lsn| lsn.to_string()),
-                "updatedAtMs": p.updated_at_ms,
+                "behindMessages": p.behind(), "behindMs": p.behind_ms,
+                "legacyToKafkaMs": p.legacy_to_kafka_ms,
+                "kafkaToAppliedMs": p.kafka_to_applied_ms,
+                "messagesPerSecond": p.messages_per_second, "toldMsAgo": p.told_ms_ago,
             })
         })
         .collect();
+    let quarantine: Vec<_> = target
+        .quarantine_counts()
+        .await?
+        .into_iter()
+        .map(|line| {
+            serde_json::json!({
+                "table": line.table, "rule": line.rule, "open": line.open, "settled": line.settled,
+            })
+        })
+        .collect();
+    let parked: Vec<_> = target
+        .parked_counts()
+        .await?
+        .into_iter()
+        .map(|line| serde_json::json!({ "table": line.table, "parked": line.parked }))
+        .collect();
+    let (followed, drift) = stream.json();
     let passed = target.last_passed().await?;
     Ok(serde_json::json!({
-        "domains": domains, "tables": tables, "partitions": partitions,
+        "domains": domains, "tables": tables, "stream": followed, "drift": drift,
+        "partitions": partitions, "quarantine": quarantine, "parked": parked,
+        "countsAddUp": counts_add_up(&target.counts().await?),
         "passedLsn": passed.map(|p| p.lsn.to_string()),
     }))
 }

@@ -182,6 +182,18 @@ pub(crate) const KEYS: &[Key] = &[
         "milliseconds that an event waits for company at most",
     ),
     key(
+        "consume.atomic",
+        Kind::Choice(&["no", "yes"]),
+        Some("no"),
+        "never break a legacy transaction apart; needs all partitions for one process",
+    ),
+    key(
+        "consume.atomic_bytes_max",
+        Kind::Number(1 << 20, 1 << 36),
+        Some("134217728"),
+        "with consume.atomic: bytes of messages that may wait for their transactions",
+    ),
+    key(
         "consume.drift",
         Kind::Text,
         Some("unknown=report, missing=stop, retyped=stop"),

@@ -55,6 +55,7 @@ pub(crate) async fn make_green(lab: &Lab) {
         commit_lsn: None,
         source_ts_ms: None,
         fingerprint: None,
+        kafka_ts_ms: None,
     };
     let mut builder = lab.batch();
     let ends = vec![("t".to_owned(), 0, expected + 1)];

@@ -25,6 +25,7 @@ fn offsets(expected: i64, next: i64, epoch: i64) -> Checkpoint {
             commit_lsn: Some(lsn(10)),
             source_ts_ms: Some(5),
             fingerprint: Some(7),
+            kafka_ts_ms: None,
         }],
     }
 }

@@ -30,6 +30,7 @@ mod look;
 mod migrations;
 #[cfg(test)]
 mod objects;
+mod pace;
 #[cfg(test)]
 mod parking;
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn offsets(next: i64, epoch: i64) -> Checkpoint {
             commit_lsn: None,
             source_ts_ms: None,
             fingerprint: None,
+            kafka_ts_ms: None,
         }],
     }
 }

@@ -92,6 +92,7 @@ fn checkpoint(expected: i64, epoch: i64) -> Checkpoint {
             commit_lsn: None,
             source_ts_ms: None,
             fingerprint: None,
+            kafka_ts_ms: None,
         }],
     }
 }
