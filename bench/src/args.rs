@@ -34,9 +34,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) system_postgres: bool,
 
-    /// Partitions of the contract topic
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    pub(crate) partitions: i32,
+    /// Partitions of the contract topic (may be given several times)
+    #[arg(long, default_values_t = [1, 4], value_name = "N")]
+    pub(crate) partitions: Vec<i32>,
+
+    /// A real broker for the change events instead of the in-process one; its topic is made anew
+    /// for each run
+    #[arg(long, env = "FICUS_TEST_KAFKA", value_name = "HOST:PORT")]
+    pub(crate) kafka: Option<String>,
 
     /// The figures as JSON on standard output, the words on standard error
     #[arg(long)]

@@ -16,6 +16,8 @@ pub(crate) enum Party {
     Legacy,
     /// Kafka: the in-process broker, and all clients' own threads.
     Kafka,
+    /// A real broker's process.
+    Broker,
     /// What publishes the events.
     Producer,
     /// All processes of the server.
@@ -23,14 +25,15 @@ pub(crate) enum Party {
 }
 
 impl Party {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Engine, Self::Legacy, Self::Kafka, Self::Producer, Self::Postgres];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Engine, Self::Legacy, Self::Kafka, Self::Broker, Self::Producer, Self::Postgres];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
             Self::Legacy => "legacy server",
             Self::Kafka => "kafka",
+            Self::Broker => "broker",
             Self::Producer => "producer",
             Self::Postgres => "postgres",
         }
@@ -85,27 +88,34 @@ impl Cost {
     }
 }
 
+/// Processes that work for us, by their numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Servers {
+    pub(crate) postmaster: Option<u32>,
+    pub(crate) broker: Option<u32>,
+}
+
 /// Measures a stretch.
 pub(crate) struct Meter {
-    postmaster: Option<u32>,
+    servers: Servers,
     started: Instant,
     cpu: Cpu,
     memory: u64,
 }
 
 impl Meter {
-    pub(crate) fn start(postmaster: Option<u32>) -> Self {
+    pub(crate) fn start(servers: Servers) -> Self {
         // From here on the peak is this stretch's own. Where that is forbidden it is the
         // process's, which is an upper bound.
         let memory = memory("VmRSS:");
         drop(fs::write("/proc/self/clear_refs", "5"));
-        Self { postmaster, cpu: Cpu::now(postmaster), started: Instant::now(), memory }
+        Self { servers, cpu: Cpu::now(servers), started: Instant::now(), memory }
     }
 
     /// Ends it: how long it took, and its cost for each of so many units.
     pub(crate) fn stop(&self, units: u64) -> (f64, Cost) {
         let elapsed = self.started.elapsed();
-        let cpu = Cpu::now(self.postmaster);
+        let cpu = Cpu::now(self.servers);
         let mut cpu_ns = BTreeMap::new();
         for party in Party::ALL {
             let spent = |cpu: &Cpu| cpu.by_party.get(&party).copied().unwrap_or_default();
@@ -133,10 +143,14 @@ struct Cpu {
 }
 
 impl Cpu {
-    fn now(postmaster: Option<u32>) -> Self {
+    fn now(servers: Servers) -> Self {
         let mut by_party = threads();
-        if let Some(postmaster) = postmaster {
-            by_party.insert(Party::Postgres, server(postmaster));
+        for (party, process) in
+            [(Party::Postgres, servers.postmaster), (Party::Broker, servers.broker)]
+        {
+            if let Some(process) = process {
+                by_party.insert(party, server(process));
+            }
         }
         Self { by_party, machine: machine() }
     }
@@ -156,16 +170,16 @@ fn threads() -> BTreeMap<Party, u64> {
     spent
 }
 
-/// The postmaster, its children, and those of its children that have ended.
-fn server(postmaster: u32) -> u64 {
+/// A server, its children, and those of its children that have ended.
+fn server(parent: u32) -> u64 {
     let mut ticks = 0;
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = process.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let Some(stat) = Stat::of(pid) else { continue };
-        if pid == postmaster {
+        if pid == parent {
             ticks += stat.own + stat.children;
-        } else if stat.parent == postmaster {
+        } else if stat.parent == parent {
             ticks += stat.own;
         }
     }

@@ -1,6 +1,7 @@
 //! Where it happens: one durable Postgres, a database for each measured run, a legacy server.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -24,7 +25,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
     args::Args,
-    cost::{Cost, Meter, Stat},
+    cost::{Cost, Meter, Servers, Stat},
     figure::{median, per_second},
 };
 
@@ -35,8 +36,8 @@ const PASSWORD: &str = "sandbox-only";
 /// What all benchmarks share.
 pub(crate) struct Place {
     postgres: Postgres,
-    /// For the server's CPU time.
-    pub(crate) postmaster: Option<u32>,
+    /// For their CPU time.
+    pub(crate) servers: Servers,
     /// Spacehub's mapping.
     pub(crate) plan: Arc<Plan>,
     databases: AtomicU32,
@@ -80,7 +81,7 @@ impl Place {
         let databases = AtomicU32::new(0);
         Ok(Self {
             postgres,
-            postmaster,
+            servers: Servers { postmaster, broker: broker(args) },
             plan: Arc::new(plan),
             databases,
             legacy_threads,
@@ -127,13 +128,20 @@ impl Place {
     }
 
     pub(crate) fn meter(&self) -> Meter {
-        Meter::start(self.postmaster)
+        Meter::start(self.servers)
     }
 
     /// A legacy table of the plan.
     pub(crate) fn table(&self, name: &str) -> anyhow::Result<&TablePlan> {
         self.plan.table("dbo", name).with_context(|| format!("the mapping does not name {name}"))
     }
+}
+
+/// The process of a real broker that `deploy/kafka/broker` has started.
+fn broker(args: &Args) -> Option<u32> {
+    args.kafka.as_ref()?;
+    let home = std::env::var_os("FICUS_KAFKA_HOME")?;
+    std::fs::read_to_string(Path::new(&home).join("pid")).ok()?.trim().parse().ok()
 }
 
 /// A legacy server with rows in one table.

@@ -1,6 +1,7 @@
 //! Apply: change events into the contract table, from memory and through the broker.
 
 mod broker;
+mod cluster;
 mod events;
 mod feed;
 
@@ -18,54 +19,67 @@ use events::{Load, Log};
 
 /// The consumer group.
 const GROUP: &str = "bench";
-/// PERFORMANCE's least.
-const FLOOR: f64 = 40_000.0;
-
 pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for schemas in [false, true] {
-        for load in [Load::Inserts, Load::Mixed] {
-            // With their schema, events are six times as large.
-            let events = if schemas { args.rows() / 2 } else { args.rows() };
-            let log = Log::make(load, schemas, (events, args.partitions))?;
-            figures.extend(one(place, args, Arc::new(log)).await?);
+        for load in [Load::Inserts, Load::Hot, Load::Mixed] {
+            for (nth, partitions) in args.partitions.iter().enumerate() {
+                // With their schema, events are six times as large.
+                let events = if schemas { args.rows() / 2 } else { args.rows() };
+                let log = Log::make(load, schemas, (events, *partitions))?;
+                figures.extend(one(place, args, (Arc::new(log), nth == 0)).await?);
+            }
         }
     }
     Ok(figures)
 }
 
-async fn one(place: &Place, args: &Args, log: Arc<Log>) -> anyhow::Result<Vec<Figure>> {
+/// PERFORMANCE's least.
+const fn floor(log: &Log) -> f64 {
+    if log.schemas { 50_000.0 } else { 66_000.0 }
+}
+
+/// All figures of one log; `from_memory`: also those that do not know of partitions.
+async fn one(
+    place: &Place,
+    args: &Args,
+    (log, from_memory): (Arc<Log>, bool),
+) -> anyhow::Result<Vec<Figure>> {
     let name = |what: &str| format!("{}: {what}", log.name());
     let mut decoded = Figure::new("apply", name("decode and map only, one core"), "events");
-    let mut fed = Figure::new("apply", name("messages from memory"), "events").floor(FLOOR);
-    let mut consumed = Figure::new("apply", name("through the broker"), "events").floor(FLOOR);
+    let mut fed = Figure::new("apply", name("messages from memory"), "events").floor(floor(&log));
+    let through = if args.kafka.is_some() { "through a real broker" } else { "through the broker" };
+    let mut consumed = Figure::new("apply", name(through), "events").floor(floor(&log));
     let mut raw = Vec::new();
-    let published = Arc::clone(&log);
-    let room = tokio::task::spawn_blocking(move || broker::room(&published)).await??;
+    let yard = cluster::Yard::find(args.kafka.clone(), &log).await?;
     let mut copied = 0.0;
     for run in 0..args.runs() {
-        let (rate, cost) = feed::decode(place, &log)?;
-        decoded.add(rate, cost);
+        if from_memory {
+            let (rate, cost) = feed::decode(place, &log)?;
+            decoded.add(rate, cost);
+            let spot = place.spot().await?;
+            let (rate, cost) = feed::apply(place, &spot, &log).await?;
+            fed.add(rate, cost);
+            check(&spot, &log).await?;
+            place.leave(spot).await?;
+        }
         let spot = place.spot().await?;
-        let (rate, cost) = feed::apply(place, &spot, &log).await?;
-        fed.add(rate, cost);
+        let (rate, cost) = broker::apply(place, &spot, (&log, &yard)).await?;
+        consumed.add(rate, cost);
         check(&spot, &log).await?;
         if run == 0 {
             copied = spot.copy_limit("contracts", args.runs()).await?;
         }
         place.leave(spot).await?;
-        let spot = place.spot().await?;
-        let (rate, cost) = broker::apply(place, &spot, (&log, room)).await?;
-        consumed.add(rate, cost);
-        check(&spot, &log).await?;
-        place.leave(spot).await?;
-        raw.push(broker::consume(place, (&log, room)).await?.0);
+        raw.push(broker::consume(place, (&log, &yard)).await?.0);
     }
     let bytes = log.bytes() / log.events().max(1);
     let copy = |figure: Figure| figure.limit("COPY BINARY of the final rows", copied);
     let raw = median(&raw);
     let raw_name = format!("raw rdkafka consumption, {bytes} B each");
-    Ok(vec![decoded, copy(fed), copy(consumed).limit(raw_name, raw)])
+    let mut figures = if from_memory { vec![decoded, copy(fed)] } else { Vec::new() };
+    figures.push(copy(consumed).limit(raw_name, raw));
+    Ok(figures)
 }
 
 /// The target has the rows that the events leave, and every event is accounted for.

@@ -1,8 +1,9 @@
 //! The consume loop: what is not pure.
 //!
-//! A thread polls Kafka, decodes and maps ([`reader`]); a task writes to Postgres ([`writer`]);
-//! between them is a queue of one or two batches, so both work at once and memory is bounded by
-//! batches and by librdkafka's queue. Rebalances are answered in the client's callback
+//! A thread polls Kafka, decodes and maps ([`reader`]); a task asks Postgres for the ids of a
+//! batch's keys ([`preparer`]) while another one writes the batch before it ([`writer`]). Between
+//! them are queues of one or two batches, so all work at once and memory is bounded by batches and
+//! by librdkafka's queue. Rebalances are answered in the client's callback
 //! ([`client`]).
 
 mod client;
@@ -11,6 +12,7 @@ mod flush;
 mod gaps;
 mod holds;
 mod peek;
+mod preparer;
 mod reader;
 mod shared;
 mod silence;
@@ -101,6 +103,8 @@ pub async fn run(
         Arc::clone(&target),
     );
     let reading = tokio::task::spawn_blocking(move || reader.run());
+    let (ready, prepared) = mpsc::channel(1);
+    let preparing = preparer::run(Arc::clone(&shared), Arc::clone(&target), waiting, ready);
     let writer = Writer {
         breaker: Breaker::new(shared.settings.quarantine_in_a_row_max),
         shared: Arc::clone(&shared),
@@ -108,7 +112,7 @@ pub async fn run(
         client: Arc::clone(&client),
         proven: false,
     };
-    let written = writer.run(waiting).await;
+    let written = tokio::try_join!(preparing, writer.run(prepared));
     // Whoever ended first, the other one is to end as well.
     shared.stop.cancel();
     let read = reading.await.map_err(|source| Error::Task { task: "reading", source })?;

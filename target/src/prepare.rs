@@ -14,6 +14,14 @@ pub struct Prepared {
     pub(crate) ahead: Option<Ahead>,
 }
 
+impl Prepared {
+    /// Whether the keys have their ids.
+    #[must_use]
+    pub const fn has_ids(&self) -> bool {
+        self.ahead.is_some()
+    }
+}
+
 /// The ids, and the connection that minted them. The rows go through the same connection: new
 /// ids are not on disk yet, and a server that lost them has lost its connections too.
 pub(crate) type Ahead = (Writer, Resolved);

@@ -189,12 +189,16 @@ async fn store_unread(session: &mut Session<'_>, numbers: &Numbers) -> Result<()
         positions.push(unread.position.as_bytes());
     }
     sqlx::query(
-        "insert into ficus.sequence_unread as u (sequence, entity, key, position)
+        // Whether there is room is asked once for each sequence, and not for each row.
+        "with room as materialized (
+           select s.id from (select distinct unnest($1::int4[])) as s (id)
+           where (select count(*) from (select from ficus.sequence_unread x
+                    where x.sequence = s.id limit $5) few) < $5)
+         insert into ficus.sequence_unread as u (sequence, entity, key, position)
          select distinct on (w.id, w.entity, w.key) w.id, w.entity, w.key, w.position
          from unnest($1::int4[], $2::int2[], $3::bytea[], $4::bytea[])
            as w (id, entity, key, position)
-         where (select count(*) from (select from ficus.sequence_unread x
-                  where x.sequence = w.id limit $5) few) < $5
+         join room on room.id = w.id
          order by w.id, w.entity, w.key, w.position desc
          on conflict (sequence, entity, key) do update set position = excluded.position
          where u.position < excluded.position",

@@ -1,9 +1,4 @@
-//! The same messages through the in-process broker and the real consume loop.
-//!
-//! The mock broker keeps 5 MB of a partition, as they come compressed, and drops older ones in
-//! silence. So it is tried out how much of a log fits; so much is published before the clock
-//! starts, and the rest as the reader's position allows. A message lost all the same is an error
-//! of the run, never a wrong figure.
+//! The same messages through a broker and the real consume loop.
 
 use std::{
     sync::{
@@ -19,27 +14,27 @@ use cdc_consumer::status::Progress;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-    producer::{BaseProducer, BaseRecord, Producer as _},
-    types::RDKafkaErrorCode,
+    producer::{BaseProducer, Producer as _},
 };
-use sandbox::kafka::Kafka;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{events::Log, settings};
+use super::{
+    cluster::{Cluster, PATIENCE, Room, Yard, producer, send},
+    events::Log,
+    settings,
+};
 use crate::{
     cost::{Cost, Meter},
     place::{Place, Spot},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages of a partition sent in one go.
 const RUN: usize = 500;
 
 /// A broker, and a thread that publishes the messages.
 struct Broker {
-    kafka: Kafka,
+    cluster: Cluster,
     shared: Arc<Shared>,
     publishing: JoinHandle<anyhow::Result<()>>,
 }
@@ -54,22 +49,21 @@ struct Shared {
 }
 
 impl Broker {
-    /// Starts it, and waits until it is full.
-    fn start(log: &Arc<Log>, room: Room) -> anyhow::Result<Self> {
-        let kafka = Kafka::start([(log.topic.as_str(), i32::try_from(log.partitions.len())?)])?;
+    /// Publishes as much as there is room for.
+    fn start(cluster: Cluster, log: &Arc<Log>, room: Room) -> anyhow::Result<Self> {
         let positions = log.partitions.iter().map(|_| AtomicUsize::new(0)).collect();
         let (loaded, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let shared = Arc::new(Shared { positions, loaded, stop });
         let publisher = Publisher {
             log: Arc::clone(log),
             shared: Arc::clone(&shared),
-            producer: producer(kafka.bootstrap())?,
+            producer: producer(cluster.bootstrap())?,
             room,
         };
         let publishing = std::thread::Builder::new()
             .name("producer".to_owned())
             .spawn(move || publisher.run())?;
-        let broker = Self { kafka, shared, publishing };
+        let broker = Self { cluster, shared, publishing };
         while broker.loaded() == 0 && !broker.publishing.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -81,76 +75,16 @@ impl Broker {
     }
 
     /// The cluster must outlive its clients.
-    fn end(self) -> anyhow::Result<()> {
+    async fn end(self) -> anyhow::Result<()> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let published = self.publishing.join().map_err(|_| anyhow!("the producer panicked"))?;
-        self.kafka.stop();
-        published
-    }
-}
-
-/// Bytes of messages that fit into a partition.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room(usize);
-
-/// Publishes all messages into a broker that nobody reads, and looks what it has kept.
-pub(super) fn room(log: &Log) -> anyhow::Result<Room> {
-    let count = i32::try_from(log.partitions.len())?;
-    let kafka = Kafka::start([(log.topic.as_str(), count)])?;
-    let producer = producer(kafka.bootstrap())?;
-    for (number, partition) in (0..).zip(&log.partitions) {
-        for offset in 0..partition.len() {
-            while !send(&producer, log, (number, offset))? {
-                producer.poll(Duration::from_millis(1));
-            }
+        let publishing = self.publishing;
+        let ended = tokio::task::spawn_blocking(move || publishing.join()).await?;
+        ended.map_err(|_| anyhow!("the producer panicked"))??;
+        match self.cluster {
+            Cluster::Mock(kafka) => tokio::task::spawn_blocking(move || kafka.stop()).await?,
+            Cluster::Real(real) => real.delete().await?,
         }
-    }
-    producer.flush(PATIENCE)?;
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create()?;
-    let mut room = usize::MAX;
-    for (number, partition) in (0..).zip(&log.partitions) {
-        let (low, high) = consumer.fetch_watermarks(&log.topic, number, PATIENCE)?;
-        ensure!(usize::try_from(high)? == partition.len(), "not all was published");
-        if low > 0 {
-            let kept = usize::try_from(low)?..partition.len();
-            room = room.min(kept.map(|offset| partition.size(offset)).sum());
-        }
-    }
-    drop((producer, consumer));
-    kafka.stop();
-    // Batches that are cut elsewhere are compressed a little better or worse.
-    Ok(Room(room / 10 * 8))
-}
-
-fn producer(bootstrap: &str) -> anyhow::Result<BaseProducer> {
-    Ok(ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("compression.type", "lz4")
-        .set("linger.ms", "5")
-        .set("batch.size", "1000000")
-        .set("message.max.bytes", "4000000")
-        .set("queue.buffering.max.kbytes", "65536")
-        .create()?)
-}
-
-/// Sends a message; `false` when the producer's queue is full.
-fn send(
-    producer: &BaseProducer,
-    log: &Log,
-    (number, offset): (i32, usize),
-) -> anyhow::Result<bool> {
-    let partition = log.partitions.get(usize::try_from(number)?).context("no such partition")?;
-    let (key, value) = partition.message(offset).context("no such message")?;
-    let mut record: BaseRecord<'_, [u8], [u8]> =
-        BaseRecord::to(&log.topic).partition(number).key(key);
-    if let Some(value) = value {
-        record = record.payload(value);
-    }
-    match producer.send(record) {
-        Ok(()) => Ok(true),
-        Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
-        Err((error, _)) => Err(error.into()),
+        Ok(())
     }
 }
 
@@ -181,6 +115,9 @@ impl Publisher {
             if idle && self.producer.in_flight_count() == 0 {
                 let loaded = sent.iter().map(|sent| sent.next).sum();
                 self.shared.loaded.store(loaded, Ordering::Relaxed);
+                if loaded == self.log.messages() {
+                    return Ok(());
+                }
             }
             self.producer.poll(if idle { Duration::from_millis(2) } else { Duration::ZERO });
         }
@@ -214,13 +151,13 @@ impl Publisher {
 pub(super) async fn apply(
     place: &Place,
     spot: &Spot,
-    (log, room): (&Arc<Log>, Room),
+    (log, yard): (&Arc<Log>, &Yard),
 ) -> anyhow::Result<(f64, Cost)> {
-    let broker = start(log, room).await?;
+    let broker = start(log, yard).await?;
     let (sender, receiver) = watch::channel(Progress::default());
     let stop = CancellationToken::new();
     let consuming = tokio::spawn(cdc_consumer::run(
-        settings(broker.kafka.bootstrap()),
+        settings(broker.cluster.bootstrap()),
         Arc::clone(&spot.target),
         Arc::clone(&place.plan),
         sender,
@@ -229,7 +166,7 @@ pub(super) async fn apply(
     let measured = follow(place, log, &broker, receiver).await;
     stop.cancel();
     consuming.await??;
-    tokio::task::spawn_blocking(move || broker.end()).await??;
+    broker.end().await?;
     measured
 }
 
@@ -270,27 +207,27 @@ async fn follow(
     }
 }
 
-async fn start(log: &Arc<Log>, room: Room) -> anyhow::Result<Broker> {
-    let log = Arc::clone(log);
-    tokio::task::spawn_blocking(move || Broker::start(&log, room)).await?
+async fn start(log: &Arc<Log>, yard: &Yard) -> anyhow::Result<Broker> {
+    let (cluster, room, log) = (yard.open(log).await?, yard.room(), Arc::clone(log));
+    tokio::task::spawn_blocking(move || Broker::start(cluster, &log, room)).await?
 }
 
 /// Consumes what fits into the broker and drops it: what no consumer can beat.
 pub(super) async fn consume(
     place: &Place,
-    (log, room): (&Arc<Log>, Room),
+    (log, yard): (&Arc<Log>, &Yard),
 ) -> anyhow::Result<(f64, Cost)> {
-    let broker = start(log, room).await?;
-    let (bootstrap, loaded) = (broker.kafka.bootstrap().to_owned(), broker.loaded());
+    let broker = start(log, yard).await?;
+    let (bootstrap, loaded) = (broker.cluster.bootstrap().to_owned(), broker.loaded());
     let (topic, count) = (log.topic.clone(), i32::try_from(log.partitions.len())?);
-    let postmaster = place.postmaster;
+    let servers = place.servers;
     let reading = tokio::task::spawn_blocking(move || {
         let consumer = raw_consumer(&bootstrap, &topic, count)?;
         let (mut seen, mut data) = (0, 0_u64);
         let mut meter = None;
         while seen < loaded {
             let message = consumer.poll(PATIENCE).context("the broker hangs")??;
-            meter.get_or_insert_with(|| Meter::start(postmaster));
+            meter.get_or_insert_with(|| Meter::start(servers));
             seen += 1;
             data += u64::from(message.payload().is_some());
         }
@@ -298,7 +235,7 @@ pub(super) async fn consume(
         anyhow::Ok(meter.stop(data))
     });
     let measured = reading.await?;
-    tokio::task::spawn_blocking(move || broker.end()).await??;
+    broker.end().await?;
     measured
 }
 

@@ -13,6 +13,8 @@ use crate::data;
 
 /// The connector's `topic.prefix`.
 pub(super) const PREFIX: &str = "spacehub";
+/// Contracts that are changed all the time.
+const HOT: u64 = 1_000;
 /// Events of one legacy transaction.
 const TRANSACTION_EVENTS: u64 = 10;
 
@@ -21,6 +23,8 @@ const TRANSACTION_EVENTS: u64 = 10;
 pub(super) enum Load {
     /// New ones only.
     Inserts,
+    /// Nine of ten are updates of one of 1,000 contracts, the tenth is a new one.
+    Hot,
     /// 50 % new ones, 40 % updates (nine of ten leave the text alone, which Debezium then does
     /// not send), 10 % deletes with their tombstones, of random contracts.
     Mixed,
@@ -29,7 +33,7 @@ pub(super) enum Load {
 /// A topic's messages.
 pub(super) struct Log {
     load: Load,
-    schemas: bool,
+    pub(super) schemas: bool,
     /// Its name.
     pub(super) topic: String,
     /// By number.
@@ -137,9 +141,12 @@ impl Log {
     pub(super) fn name(&self) -> String {
         let load = match self.load {
             Load::Inserts => "inserts",
+            Load::Hot => "updates of hot keys",
             Load::Mixed => "mixed",
         };
-        format!("{load}{}", if self.schemas { " with schemas" } else { "" })
+        let schemas = if self.schemas { " with schemas" } else { "" };
+        let count = self.partitions.len();
+        format!("{load}{schemas}, {count} partition{}", if count == 1 { "" } else { "s" })
     }
 
     /// Data events, tombstones not counted.
@@ -182,11 +189,13 @@ struct History {
 
 impl History {
     fn step(&mut self, load: Load, event: u64) -> Step {
-        let turn = match load {
-            Load::Inserts => 0,
-            Load::Mixed => data::below(event, 70, 10),
+        let turn = data::below(event, 70, 10);
+        let (turn, among) = match load {
+            Load::Inserts => (0, self.count()),
+            Load::Hot => (if turn < 9 { 5 } else { 0 }, self.count().min(HOT)),
+            Load::Mixed => (turn, self.count()),
         };
-        let at = usize::try_from(data::below(event, 71, self.count())).unwrap_or(0);
+        let at = usize::try_from(data::below(event, 71, among)).unwrap_or(0);
         match (turn, self.live.get(at).copied()) {
             (5..=8, Some((number, version))) => {
                 if let Some(live) = self.live.get_mut(at) {

@@ -106,14 +106,12 @@ impl Reader {
     /// Serves the group while nothing may be read.
     fn poll_paused(&mut self) -> Result<(), Error> {
         let client = Arc::clone(&self.client);
-        match client.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                self.heed_notices()?;
-                self.push(&message)?;
-            }
-            Some(Err(error)) => self.heed(error)?,
-            None => self.heed_notices()?,
+        let polled = client.poll(Duration::from_millis(100));
+        self.heed_notices()?;
+        match polled {
+            Some(Ok(message)) => self.push(&message),
+            Some(Err(error)) => self.heed(error),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -308,15 +308,12 @@ impl Reader {
         let idle = Duration::from_millis(self.shared.settings.batch_idle_ms_max);
         let wait = self.opened.map_or(POLL, |opened| idle.saturating_sub(opened.elapsed()));
         let client = Arc::clone(&self.client);
-        match client.poll(wait) {
-            Some(polled) => {
-                // A rebalance within this poll comes before its message.
-                self.heed_notices()?;
-                match polled {
-                    Ok(message) => self.push(&message).map(|()| true),
-                    Err(error) => self.heed(error).map(|()| false),
-                }
-            }
+        let polled = client.poll(wait);
+        // A rebalance within this poll comes before its message.
+        self.heed_notices()?;
+        match polled {
+            Some(Ok(message)) => self.push(&message).map(|()| true),
+            Some(Err(error)) => self.heed(error).map(|()| false),
             None => Ok(false),
         }
     }

@@ -22,6 +22,11 @@ use crate::{
     status::{Ended, Progress, State},
 };
 
+/// After so long without an answer it is said what is waited for.
+const SLOW: Duration = Duration::from_secs(2);
+/// How long a batch may still take after the run was asked to stop.
+const FINISH: Duration = Duration::from_secs(10);
+
 /// A closed batch, and the assignment that it belongs to.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -108,6 +113,20 @@ impl Shared {
 
     pub(super) fn take_notices(&self) -> Vec<Notice> {
         std::mem::take(&mut *lock(&self.notices))
+    }
+
+    /// A batch is written, or dropped.
+    pub(super) fn landed(&self) {
+        self.in_flight.send_modify(|count| *count = count.saturating_sub(1));
+    }
+
+    /// Says after a while that Postgres is waited for; is over when the run was asked to stop and
+    /// a batch had its time to finish.
+    pub(super) async fn slow(&self) {
+        tokio::time::sleep(SLOW).await;
+        self.tell(State::Waiting, Some("postgres to take a batch".into()));
+        self.stop.cancelled().await;
+        tokio::time::sleep(FINISH).await;
     }
 
     /// Somebody else claimed a partition of this generation.

@@ -1,6 +1,6 @@
 //! The writing task: one batch after the other into Postgres.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use mapping::plan::TableId;
 use rdkafka::{
@@ -9,17 +9,13 @@ use rdkafka::{
     error::KafkaResult,
 };
 use target::{
-    Applied, Batch, Checkpoint, Disposition, Target,
+    Applied, Disposition, Prepared, Target,
     batch::OffsetAdvance,
     follow::{StopReason, TableStop},
 };
 use tokio::sync::mpsc;
 
-use super::{
-    client::Client,
-    holds,
-    shared::{Shared, Work},
-};
+use super::{client::Client, holds, preparer::Ready, shared::Shared};
 use crate::{breaker::Breaker, error::Error, flood, status::State, topics::transactions};
 
 /// The writing task's state.
@@ -42,45 +38,37 @@ enum Fate {
     Dropped,
 }
 
-/// After so long without an answer it is said what is waited for.
-const SLOW: Duration = Duration::from_secs(2);
-/// How long a batch may still take after the run was asked to stop.
-const FINISH: Duration = Duration::from_secs(10);
-
 impl Writer {
-    /// Writes until the reading thread has no more.
-    pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Work>) -> Result<(), Error> {
-        while let Some(work) = batches.recv().await {
-            let result = self.write(work).await;
-            self.shared.in_flight.send_modify(|count| *count = count.saturating_sub(1));
+    /// Writes until there is no more.
+    pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Ready>) -> Result<(), Error> {
+        while let Some(ready) = batches.recv().await {
+            let result = self.write(ready).await;
+            self.shared.landed();
             result?;
         }
         Ok(())
     }
 
-    async fn write(&mut self, work: Work) -> Result<(), Error> {
-        if self.shared.is_fenced(work.generation) {
+    async fn write(&mut self, ready: Ready) -> Result<(), Error> {
+        let generation = ready.generation;
+        if self.shared.is_fenced(generation) {
             return Ok(());
         }
-        let advances = match &work.batch.checkpoint {
-            Checkpoint::Offsets { advances, .. } => advances.clone(),
-            Checkpoint::None | Checkpoint::Chunk(_) | Checkpoint::Retry(_) => Vec::new(),
-        };
-        let has_fence = !work.batch.fences.is_empty();
-        let has_stops = !work.batch.stops.is_empty();
-        match self.apply(work.batch).await? {
+        match self.apply(ready.prepared).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
-                self.committed(&applied, &advances, work.generation);
+                self.committed(&applied, &ready.advances, generation);
                 let has_flood = self.stop_floods(&applied).await;
-                if has_stops || has_flood {
+                if ready.has_stops || has_flood {
                     self.learn_held().await;
                 }
-                if has_fence && let Err(error) = self.target.forget_fences().await {
+                if ready.has_fence
+                    && let Err(error) = self.target.forget_fences().await
+                {
                     tracing::debug!(%error, "old fences are still there");
                 }
             }
-            Fate::Dropped => self.shared.fence(work.generation),
+            Fate::Dropped => self.shared.fence(generation),
         }
         Ok(())
     }
@@ -138,23 +126,17 @@ impl Writer {
 
     /// The one place that decides about failures of a batch, by [`target::Error::disposition`].
     /// [`Target::apply`] has already tried transient ones for a while.
-    async fn apply(&self, batch: Batch) -> Result<Fate, Error> {
+    async fn apply(&self, prepared: Prepared) -> Result<Fate, Error> {
         let shared = &self.shared;
-        let applying = self.target.apply(batch);
+        let applying = self.target.apply_prepared(prepared);
         tokio::pin!(applying);
-        let slow = async {
-            tokio::time::sleep(SLOW).await;
-            shared.tell(State::Waiting, Some("postgres to take a batch".into()));
-            shared.stop.cancelled().await;
-            tokio::time::sleep(FINISH).await;
-        };
         let error = tokio::select! {
             result = &mut applying => match result {
                 Ok(applied) => return Ok(Fate::Applied(applied)),
                 Err(error) => error,
             },
             // Dropped whole: it is committed, or it is not, and Postgres knows.
-            () = slow => return Ok(Fate::Dropped),
+            () = shared.slow() => return Ok(Fate::Dropped),
         };
         if let target::Error::Flood { sources, rule, refused, rows, .. } = &error
             && self.stop_refused(sources, (rule, (*refused, *rows))).await
