@@ -105,6 +105,7 @@ pub async fn run(
     let reading = tokio::task::spawn_blocking(move || reader.run());
     let (ready, prepared) = mpsc::channel(1);
     let preparing = preparer::run(Arc::clone(&shared), Arc::clone(&target), waiting, ready);
+    let preparing = AbortOnDropHandle::new(tokio::spawn(preparing));
     let writer = Writer {
         breaker: Breaker::new(shared.settings.quarantine_in_a_row_max),
         shared: Arc::clone(&shared),
@@ -112,13 +113,21 @@ pub async fn run(
         client: Arc::clone(&client),
         proven: false,
     };
-    let written = tokio::try_join!(preparing, writer.run(prepared));
+    let written = Box::pin(writer.run(prepared)).await;
+    if written.is_err() {
+        preparing.abort();
+    }
     // Whoever ended first, the other one is to end as well.
     shared.stop.cancel();
     let read = reading.await.map_err(|source| Error::Task { task: "reading", source })?;
+    let prepared = match preparing.await {
+        Ok(prepared) => prepared,
+        Err(error) if error.is_cancelled() => Ok(()),
+        Err(source) => return Err(Error::Task { task: "preparing", source }),
+    };
     leave(client).await?;
     shared.tell(State::Stopped, None);
-    written.and(read)?;
+    written.and(prepared).and(read)?;
     Ok(report(&shared))
 }
 
