@@ -5,6 +5,7 @@
 //! batches and by librdkafka's queue. Rebalances are answered in the client's callback
 //! ([`client`]).
 
+mod again;
 mod client;
 mod fences;
 mod flush;
@@ -103,6 +104,7 @@ pub async fn run(
         target,
         client: Arc::clone(&client),
         proven: false,
+        failed: 0,
     };
     let written = writer.run(waiting).await;
     // Whoever ended first, the other one is to end as well.
@@ -156,8 +158,14 @@ async fn retried<T, F: Future<Output = Result<T, target::Error>>>(
             Ok(answer) => return Ok(Some(answer)),
             Err(error) => error,
         };
-        if error.disposition() != Disposition::Retry {
-            return Err(Error::Target { doing: doing.into(), source: Box::new(error) });
+        match error.disposition() {
+            Disposition::Retry | Disposition::RetrySmaller => {}
+            Disposition::RetrySlowly
+            | Disposition::Quarantine
+            | Disposition::Reclaim
+            | Disposition::Stop => {
+                return Err(Error::Target { doing: doing.into(), source: Box::new(error) });
+            }
         }
         shared.tell(State::Waiting, Some(format!("postgres: {error}")));
         let pause = tokio::time::sleep(shared.pause(attempt, 100));

@@ -58,6 +58,8 @@ pub(super) struct Reader {
     pub(super) held: watch::Receiver<Held>,
     subscribed: BTreeSet<String>,
     pub(super) generation: u64,
+    /// The assignment, as it was at its beginning.
+    pub(super) owned: Vec<Owned>,
     /// When the open batch got its first message.
     pub(super) opened: Option<Instant>,
     /// A marker whose fence is still to be asked for.
@@ -99,6 +101,7 @@ impl Reader {
             held,
             subscribed: BTreeSet::new(),
             generation: 0,
+            owned: Vec::new(),
             opened: None,
             marker: None,
             headers: batch::Headers::default(),
@@ -120,7 +123,7 @@ impl Reader {
     fn read(&mut self) -> Result<(), Error> {
         while !self.shared.is_stopping() {
             self.heed_notices()?;
-            self.rejoin_when_fenced()?;
+            self.go_on_when_fenced()?;
             self.heed_held();
             self.keep_time()?;
             if self.subscribed.is_empty() {
@@ -140,7 +143,13 @@ impl Reader {
     pub(super) fn heed_notices(&mut self) -> Result<(), Error> {
         for notice in self.shared.take_notices() {
             match notice {
-                Notice::Assigned(owned) => self.begin(owned),
+                Notice::Assigned(owned) => {
+                    let assignments = u64::from(!owned.is_empty());
+                    let progress = &self.shared.progress;
+                    progress.send_modify(|progress| progress.assignments += assignments);
+                    self.begin(owned);
+                }
+                Notice::Again(owned) => self.begin(owned),
                 Notice::Revoked => self.begin(Vec::new()),
                 Notice::Remade(topic) => self.refuse_remade(topic)?,
                 Notice::Failed(error) => return Err(error),
@@ -149,14 +158,13 @@ impl Reader {
         Ok(())
     }
 
-    /// Another assignment: what was collected for the last one is dropped.
+    /// Another assignment, or the same anew: what was collected is dropped.
     fn begin(&mut self, owned: Vec<Owned>) {
         self.generation = self.shared.generation();
         self.marker = None;
         self.silence.reset();
         tracing::info!(partitions = owned.len(), "assignment");
         self.shared.progress.send_modify(|progress| {
-            progress.assignments += u64::from(!owned.is_empty());
             progress.partitions = owned
                 .iter()
                 .map(|one| ((one.topic.clone(), one.partition), one.expected))
@@ -167,6 +175,7 @@ impl Reader {
         });
         let state = if owned.is_empty() { State::Joining } else { State::Following };
         self.shared.tell(state, None);
+        self.owned.clone_from(&owned);
         self.batcher.assign(owned);
         // The start of a partition that is read for the first time is to be stored.
         self.opened = (!self.batcher.is_empty()).then(Instant::now);
@@ -180,19 +189,24 @@ impl Reader {
         Err(Error::Remade { topic, partition, offset: next - 1 })
     }
 
-    /// A batch was dropped: another process owns what we thought was ours, or Postgres was away
-    /// for long. The group says again who owns what, and Postgres where to go on.
-    fn rejoin_when_fenced(&mut self) -> Result<(), Error> {
+    /// A batch was dropped. Where another process owns what we thought was ours, the group says
+    /// again who owns what. Where Postgres did not take it, that is none of the group's business:
+    /// its other members would lose their partitions each time.
+    fn go_on_when_fenced(&mut self) -> Result<(), Error> {
         if self.generation == 0 || !self.shared.is_fenced(self.generation) {
             return Ok(());
+        }
+        if !self.shared.is_lost(self.generation) && self.read_again() {
+            return self.heed_notices();
         }
         tracing::warn!("a batch was not committed: joining the group again");
         self.rejoin()
     }
 
     /// Gives everything back and asks for it again, which checks all positions.
-    fn rejoin(&mut self) -> Result<(), Error> {
+    pub(super) fn rejoin(&mut self) -> Result<(), Error> {
         self.client.unsubscribe();
+        self.owned.clear();
         self.batcher.assign(Vec::new());
         self.generation = 0;
         self.opened = None;
@@ -372,7 +386,7 @@ impl Reader {
     fn is_due(&self, polled: bool) -> bool {
         let settings = &self.shared.settings;
         let Some(opened) = self.opened else { return false };
-        if self.batcher.rows() >= settings.batch_rows_max
+        if self.batcher.rows() >= self.shared.limit.rows()
             || self.batcher.bytes() >= settings.batch_bytes_max
         {
             return true;

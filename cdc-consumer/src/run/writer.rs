@@ -30,6 +30,8 @@ pub(super) struct Writer {
     /// Whether Postgres has ever taken a batch of this run. Before that, a wrong grant or a
     /// missing table is for the operator who has just started us; after it, for patience.
     pub(super) proven: bool,
+    /// Batches in a row that did not get through: the pauses grow with them.
+    pub(super) failed: u32,
     /// What Postgres refuses counts here; what the mapping does, in the batcher already.
     pub(super) breaker: Breaker,
 }
@@ -37,9 +39,11 @@ pub(super) struct Writer {
 /// What became of a batch.
 enum Fate {
     Applied(Applied),
-    /// It can't be committed any more, or not now. What was read since is to be dropped, and
-    /// reading to go on from what Postgres says. Nothing is lost: no offset was committed.
+    /// It could not be committed now. What was read since is to be dropped, and reading to go on
+    /// from what Postgres says. Nothing is lost: no offset was committed.
     Dropped,
+    /// The same, and it never can be: another process owns the partition.
+    Lost,
 }
 
 /// After so long without an answer it is said what is waited for.
@@ -71,6 +75,8 @@ impl Writer {
         match self.apply(work.batch).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
+                self.failed = 0;
+                self.shared.limit.grow();
                 self.committed(&applied, &advances, work.generation);
                 let has_flood = self.stop_floods(&applied).await;
                 if has_stops || has_flood {
@@ -80,7 +86,14 @@ impl Writer {
                     tracing::debug!(%error, "old fences are still there");
                 }
             }
-            Fate::Dropped => self.shared.fence(work.generation),
+            Fate::Dropped => {
+                self.failed = self.failed.saturating_add(1);
+                self.shared.fence(work.generation);
+            }
+            Fate::Lost => {
+                self.shared.lose(work.generation);
+                self.shared.fence(work.generation);
+            }
         }
         Ok(())
     }
@@ -140,6 +153,7 @@ impl Writer {
     /// [`Target::apply`] has already tried transient ones for a while.
     async fn apply(&self, batch: Batch) -> Result<Fate, Error> {
         let shared = &self.shared;
+        let rows = batch.tables.len();
         let applying = self.target.apply(batch);
         tokio::pin!(applying);
         let slow = async {
@@ -165,9 +179,11 @@ impl Writer {
         match error.disposition() {
             Disposition::Reclaim => {
                 tracing::warn!(%error, "a batch was fenced off");
-                return Ok(Fate::Dropped);
+                return Ok(Fate::Lost);
             }
             Disposition::Retry => {}
+            // The same messages come again, in as many batches as it takes.
+            Disposition::RetrySmaller => shared.limit.shrink(rows),
             Disposition::RetrySlowly if self.proven => {}
             Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
                 let doing = "applying a batch".to_owned();
@@ -187,10 +203,10 @@ impl Writer {
 
     /// Until Postgres (and the object store) answers a simple question, or the run ends.
     async fn wait_until_ready(&self) {
-        let mut attempt = 0;
+        let mut attempt = self.failed;
         loop {
             let pause = tokio::time::sleep(self.shared.pause(attempt, 500));
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
             tokio::select! {
                 () = pause => {}
                 () = self.shared.stop.cancelled() => return,

@@ -2,6 +2,7 @@
 
 mod gaps;
 mod holds;
+mod postgres;
 mod world;
 
 use std::time::Duration;

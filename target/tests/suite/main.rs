@@ -5,6 +5,8 @@ mod apply;
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod contention;
+#[cfg(test)]
 mod deleted_parents;
 #[cfg(test)]
 mod domains;
