@@ -13,6 +13,7 @@ mod mask;
 pub(crate) mod offsets;
 mod route;
 mod table;
+mod tombstone;
 mod waiting;
 
 use std::{
@@ -289,6 +290,9 @@ impl Batcher {
             Ok(Message::Data(event)) => self.push_event(incoming, &event, now_us),
             Ok(other) => {
                 self.seen.messages.count(&other);
+                if let Message::Tombstone = other {
+                    self.meet_tombstone(incoming);
+                }
                 true
             }
             Err(foreign) => {
@@ -332,6 +336,7 @@ impl Batcher {
         };
         if taken {
             self.seen.messages.data += 1;
+            self.note_delete(incoming, event.op);
             self.offsets.note(incoming.topic, incoming.partition, lsn, event.source.ts_ms);
         }
         taken
