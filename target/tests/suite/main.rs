@@ -27,6 +27,8 @@ mod kinds;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod look;
 #[cfg(test)]
 mod migrations;
