@@ -3,7 +3,7 @@
 mod gaps;
 mod holds;
 mod postgres;
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 
