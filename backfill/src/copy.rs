@@ -225,7 +225,7 @@ impl Flow<'_> {
     fn is_full(&self) -> bool {
         let settings = &self.shared.settings;
         let rows = usize::try_from(self.open.rows()).unwrap_or(usize::MAX);
-        rows >= settings.batch_rows_max || self.open.bytes() >= settings.batch_bytes_max
+        rows >= self.shared.limit.rows() || self.open.bytes() >= settings.batch_bytes_max
     }
 
     /// Sends the open batch off, after the one before it has landed. Its keys get their ids

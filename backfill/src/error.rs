@@ -112,6 +112,21 @@ impl Error {
         }
     }
 
+    /// Whether smaller batches may get through where this one did not.
+    pub(crate) fn wants_smaller_batches(&self) -> bool {
+        match self {
+            Self::Target(source) | Self::Write { source, .. } => {
+                source.disposition() == target::Disposition::RetrySmaller
+            }
+            Self::Unknown { .. }
+            | Self::Legacy(_)
+            | Self::Read { .. }
+            | Self::Exhausted { .. }
+            | Self::StoredKey { .. }
+            | Self::Task => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -156,7 +171,7 @@ fn write(error: &target::Error) -> Disposition {
     match error {
         E::Flood { .. } => Disposition::GiveUpTable,
         other => match other.disposition() {
-            D::Retry | D::RetrySlowly => Disposition::Retry,
+            D::Retry | D::RetrySmaller | D::RetrySlowly => Disposition::Retry,
             D::Reclaim => Disposition::Leave,
             D::Quarantine | D::Stop => Disposition::Stop,
         },

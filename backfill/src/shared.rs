@@ -8,7 +8,7 @@ use std::{
 
 use legacy::CaptureState;
 use mapping::plan::{Plan, TableId, TablePlan};
-use target::{Target, batch::Applied, chunk::Run};
+use target::{BatchLimit, Target, batch::Applied, chunk::Run};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 /// What all readers of a run share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    /// Rows of a batch, for all workers.
+    pub(crate) limit: BatchLimit,
     pub(crate) legacy: legacy::Settings,
     pub(crate) target: Arc<Target>,
     pub(crate) plan: Arc<Plan>,
@@ -54,6 +56,7 @@ impl Shared {
         let tables = tables.map(|table| (table.id, TableReport::new(table.table.clone())));
         let state = State { tables: tables.collect(), warnings: Vec::new() };
         let shared = Self {
+            limit: BatchLimit::new(job.settings.batch_rows_max),
             settings: job.settings,
             legacy: job.legacy,
             target: job.target,
@@ -115,6 +118,7 @@ impl Shared {
 
     /// Notes what a transaction did.
     pub(crate) fn committed(&self, table: &TablePlan, rows: u64, applied: &Applied) {
+        self.limit.grow();
         report::add(&mut self.state().tables, applied);
         let quarantined = applied.tables.get(&table.id).map_or(0, |counts| counts.quarantined);
         self.progress.event(Event::Committed { table: &table.table, rows, quarantined });

@@ -115,6 +115,9 @@ impl Reader {
             }
             match error.disposition() {
                 Disposition::Retry => {
+                    if error.wants_smaller_batches() {
+                        shared.limit.shrink(shared.limit.rows());
+                    }
                     if let Err(error) = self.wait_to_retry(table, &mut patience, error).await {
                         self.give_back(&claim, Some(&error.to_string())).await;
                         return Err(error);

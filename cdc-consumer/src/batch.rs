@@ -14,6 +14,7 @@ mod mask;
 pub(crate) mod offsets;
 mod route;
 mod table;
+mod tombstone;
 mod waiting;
 
 use std::{
@@ -291,6 +292,9 @@ impl Batcher {
             Ok(Message::Transaction(mark)) => self.push_mark(incoming, &mark),
             Ok(other) => {
                 self.seen.messages.count(&other);
+                if let Message::Tombstone = other {
+                    self.meet_tombstone(incoming);
+                }
                 true
             }
             Err(foreign) => {

@@ -6,6 +6,7 @@
 //! by librdkafka's queue. Rebalances are answered in the client's callback
 //! ([`client`]).
 
+mod again;
 mod client;
 mod fences;
 mod flush;
@@ -112,6 +113,7 @@ pub async fn run(
         target,
         client: Arc::clone(&client),
         proven: false,
+        failed: 0,
     };
     let written = Box::pin(writer.run(prepared)).await;
     if written.is_err() {
@@ -120,15 +122,22 @@ pub async fn run(
     // Whoever ended first, the other one is to end as well.
     shared.stop.cancel();
     let read = reading.await.map_err(|source| Error::Task { task: "reading", source })?;
-    let prepared = match preparing.await {
-        Ok(prepared) => prepared,
-        Err(error) if error.is_cancelled() => Ok(()),
-        Err(source) => return Err(Error::Task { task: "preparing", source }),
-    };
+    let prepared = ended(preparing, "preparing").await?;
     leave(client).await?;
     shared.tell(State::Stopped, None);
     written.and(prepared).and(read)?;
     Ok(report(&shared))
+}
+
+/// What a task says that has ended, or was told to.
+async fn ended(
+    task: AbortOnDropHandle<Result<(), Error>>,
+    name: &'static str,
+) -> Result<Result<(), Error>, Error> {
+    match task.await {
+        Err(error) if error.is_cancelled() => Ok(Ok(())),
+        ended => ended.map_err(|source| Error::Task { task: name, source }),
+    }
 }
 
 fn check(settings: &Settings) -> Result<(), Error> {
@@ -173,8 +182,14 @@ async fn retried<T, F: Future<Output = Result<T, target::Error>>>(
             Ok(answer) => return Ok(Some(answer)),
             Err(error) => error,
         };
-        if error.disposition() != Disposition::Retry {
-            return Err(Error::Target { doing: doing.into(), source: Box::new(error) });
+        match error.disposition() {
+            Disposition::Retry | Disposition::RetrySmaller => {}
+            Disposition::RetrySlowly
+            | Disposition::Quarantine
+            | Disposition::Reclaim
+            | Disposition::Stop => {
+                return Err(Error::Target { doing: doing.into(), source: Box::new(error) });
+            }
         }
         shared.tell(State::Waiting, Some(format!("postgres: {error}")));
         let pause = tokio::time::sleep(shared.pause(attempt, 100));

@@ -39,6 +39,10 @@ pub struct MessageCounts {
     pub data: u64,
     /// Tombstones.
     pub tombstone: u64,
+    /// Those among them whose delete did not come before them: it was lost, or compacted away.
+    /// A tombstone has no place in the legacy log, so it deletes nothing; the row stays until
+    /// reconcile finds it.
+    pub lone_tombstone: u64,
     /// Heartbeats.
     pub heartbeat: u64,
     /// Transaction BEGIN and END.

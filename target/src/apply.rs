@@ -40,6 +40,9 @@ use crate::{
 /// Transient failures are met again and again for about half a minute; after that the caller
 /// decides (it can always start again from what Postgres says).
 const ATTEMPTS_MAX: u32 = 12;
+/// Where others are in the way: each attempt may have waited for as long as `lock_timeout` says,
+/// and the caller can do better than to try the same again.
+const CONTENDED_ATTEMPTS_MAX: u32 = 4;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The rule under which the rows of a domain that is cut over are ignored.
@@ -87,7 +90,7 @@ impl Target {
                 Err(error) => error,
             };
             self.forget(&error);
-            if error.disposition() != Disposition::Retry || attempt >= ATTEMPTS_MAX {
+            if attempt >= attempts_max(error.disposition()) {
                 return Err(error);
             }
             self.make_way(&error).await;
@@ -202,6 +205,18 @@ impl Target {
             }
         }
         Ok(())
+    }
+}
+
+/// How often a batch is tried that fails like this.
+fn attempts_max(disposition: Disposition) -> u32 {
+    match disposition {
+        Disposition::Retry => ATTEMPTS_MAX,
+        Disposition::RetrySmaller => CONTENDED_ATTEMPTS_MAX,
+        Disposition::RetrySlowly
+        | Disposition::Quarantine
+        | Disposition::Reclaim
+        | Disposition::Stop => 1,
     }
 }
 

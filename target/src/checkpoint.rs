@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Batch, Error, Target,
     batch::{Checkpoint, ChunkProgress, OffsetAdvance},
+    hook,
 };
 
 /// How long a lost commit is asked after.
@@ -51,7 +52,8 @@ impl Commit {
         connection: &mut PgConnection,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
-        let result = sqlx::raw_sql("commit").execute(connection).await;
+        let committing = sqlx::raw_sql("commit").execute(connection);
+        let result = hook::while_waiting("apply.in_commit", committing).await;
         let Err(error) = result.map_err(Error::postgres("committing a batch")) else {
             return Ok(());
         };

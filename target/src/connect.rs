@@ -135,10 +135,13 @@ fn pool_options(settings: &Settings) -> PgPoolOptions {
 }
 
 /// One round trip for each new connection. `idle_in_transaction_session_timeout` also frees the
-/// locks of a process that was stopped in the middle of a transaction.
+/// locks of a process that was stopped in the middle of a transaction. The isolation is not left to
+/// the database's default: what a transaction asks after it got its locks must see what was
+/// committed before it got them.
 fn session_sql(role: Role, set_role: bool) -> String {
     let mut sql = format!(
-        "set statement_timeout = {}; set lock_timeout = '10s'; \
+        "set default_transaction_isolation = 'read committed'; \
+         set statement_timeout = {}; set lock_timeout = '10s'; \
          set idle_in_transaction_session_timeout = {}; set timezone = 'UTC'",
         role.statement_timeout().as_millis(),
         role.idle_timeout().as_millis()

@@ -1,9 +1,10 @@
 //! What can go wrong on the Postgres side, and what follows (RELIABILITY 2.3's table as code).
 
-use std::fmt;
-
+mod cause;
 mod store;
 
+pub use cause::Cause;
+pub(crate) use cause::is_of_a_function;
 pub use store::StoreCause;
 
 /// A failure on the Postgres side.
@@ -110,31 +111,14 @@ pub enum Error {
     },
 }
 
-/// What Postgres or the driver said, without row values: Postgres puts them into DETAIL
-/// (`Key (email)=(…)`), and the driver's own `Debug` prints them.
-pub struct Cause {
-    /// The SQLSTATE, where Postgres answered.
-    pub sqlstate: Option<String>,
-    /// The constraint or column that Postgres named.
-    pub object: Option<String>,
-    message: String,
-    kind: CauseKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CauseKind {
-    Database,
-    Connection,
-    Pool,
-    Configuration,
-    Driver,
-}
-
 /// What the caller does about a failure. The one place that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
     /// Transport or capacity: the same work again after a pause, for ever, with an alarm.
     Retry,
+    /// Others are in the way, or it takes too long: the same work again after a pause, in smaller
+    /// batches where the caller can, which hold fewer locks for a shorter time.
+    RetrySmaller,
     /// The environment: the lane is red, nothing is skipped, the same work again slowly.
     RetrySlowly,
     /// This row's data: [`crate::Target::apply`] has put it aside itself; met by others only
@@ -238,136 +222,3 @@ impl Error {
         }
     }
 }
-
-impl Cause {
-    /// What to do about it: SQLSTATE classes as RELIABILITY 2.3 sorts them.
-    #[must_use]
-    pub fn disposition(&self) -> Disposition {
-        let Some(code) = self.sqlstate.as_deref() else {
-            return match self.kind {
-                CauseKind::Connection | CauseKind::Pool => Disposition::Retry,
-                CauseKind::Configuration | CauseKind::Driver | CauseKind::Database => {
-                    Disposition::Stop
-                }
-            };
-        };
-        match code {
-            // Lock timeout, statement cancelled by its timeout, idle transaction ended.
-            "55P03" | "57014" | "25P03" | "25P04" => Disposition::Retry,
-            // Read-only: a standby, or a server in recovery, after a failover.
-            "25006" => Disposition::Retry,
-            "53100" | "53200" | "53400" | "58030" => Disposition::RetrySlowly,
-            "26000" | "0A000" => Disposition::Retry,
-            // A row, an index entry or an archived value that Postgres has no room for.
-            "54000" => Disposition::Quarantine,
-            _ => match code.get(..2).unwrap_or_default() {
-                "08" | "40" | "53" | "57" => Disposition::Retry,
-                "58" | "28" => Disposition::RetrySlowly,
-                "22" | "23" => Disposition::Quarantine,
-                "42" => match code {
-                    // Right or table missing: a migration or a grant is under way or forgotten.
-                    "42501" | "42P01" | "42703" | "42883" => Disposition::RetrySlowly,
-                    _ => Disposition::Stop,
-                },
-                _ => Disposition::Stop,
-            },
-        }
-    }
-
-    pub(crate) fn lost_connection(&self) -> bool {
-        match self.sqlstate.as_deref() {
-            Some(code) => code.starts_with("08") || code.starts_with("57P"),
-            None => self.kind == CauseKind::Connection,
-        }
-    }
-
-    fn hint(&self) -> &'static str {
-        match self.sqlstate.as_deref() {
-            Some("53100") => "free disk space on the Postgres server; the engine goes on by itself",
-            Some("53300") => "raise max_connections, or lower the engine's connections",
-            Some("42501") => "run `ficus migrate`, or grant the missing right to the engine's role",
-            Some("42P01" | "42703" | "3F000") => "run `ficus migrate`",
-            Some("55P03") => "something holds a lock on the table; see pg_locks",
-            Some("28P01" | "28000") => "check the user name and password of the target's URL",
-            Some("3D000") => "create the database, or correct the target's URL",
-            Some(code) => match code.get(..2).unwrap_or_default() {
-                "08" | "57" => "check that the Postgres server is up; the engine tries again",
-                "40" => "nothing to do: the engine tries again",
-                "22" | "23" | "54" => "see `ficus quarantine list`",
-                _ => "see the Postgres server's log",
-            },
-            None => match self.kind {
-                CauseKind::Connection => "check the target's address and that the server is up",
-                CauseKind::Pool => "raise the number of connections, or look for long statements",
-                CauseKind::Configuration => "correct the target's URL",
-                CauseKind::Driver | CauseKind::Database => "see the log",
-            },
-        }
-    }
-}
-
-impl From<sqlx::Error> for Cause {
-    fn from(error: sqlx::Error) -> Self {
-        let kind = match &error {
-            sqlx::Error::Database(_) => CauseKind::Database,
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => CauseKind::Connection,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => CauseKind::Pool,
-            sqlx::Error::Configuration(_) => CauseKind::Configuration,
-            _ => CauseKind::Driver,
-        };
-        let sqlx::Error::Database(database) = &error else {
-            return Self { sqlstate: None, object: None, message: error.to_string(), kind };
-        };
-        let object = database
-            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-            .and_then(|error| error.constraint().or_else(|| error.column()).map(str::to_owned));
-        let sqlstate = database.code().map(std::borrow::Cow::into_owned);
-        let message = match sqlstate.as_deref() {
-            // Their messages quote the value.
-            Some(code) if code.starts_with("22") => "the value does not fit the type".to_owned(),
-            _ => database.message().to_owned(),
-        };
-        Self { sqlstate, object, message, kind }
-    }
-}
-
-impl From<sqlx::migrate::MigrateError> for Cause {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        use sqlx::migrate::MigrateError;
-        match error {
-            MigrateError::Execute(source) => source.into(),
-            MigrateError::ExecuteMigration(source, version) => {
-                let mut cause = Cause::from(source);
-                cause.message = format!("migration {version}: {}", cause.message);
-                cause
-            }
-            other => Self {
-                sqlstate: None,
-                object: None,
-                message: other.to_string(),
-                kind: CauseKind::Driver,
-            },
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if let Some(code) = &self.sqlstate {
-            write!(f, " (SQLSTATE {code})")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl std::error::Error for Cause {}

@@ -30,6 +30,19 @@ pub fn point(name: &'static str) {
     }
 }
 
+/// Passes a named point each time that a question is sent and its answer has not come yet.
+pub(crate) async fn while_waiting<F: Future>(name: &'static str, asking: F) -> F::Output {
+    let mut asking = std::pin::pin!(asking);
+    std::future::poll_fn(|context| {
+        let polled = asking.as_mut().poll(context);
+        if polled.is_pending() {
+            point(name);
+        }
+        polled
+    })
+    .await
+}
+
 #[cfg(all(feature = "hooks", debug_assertions))]
 fn parse(wanted: &str) -> std::collections::HashMap<String, u64> {
     wanted

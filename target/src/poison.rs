@@ -1,5 +1,5 @@
-//! Rows that Postgres refuses (22xxx, 23xxx, 54000): found by halving, put aside one by one, so that the
-//! others of the batch are written. And the quarantine's one way in.
+//! Rows that Postgres refuses (22xxx, 23xxx, 54000, a trigger's own refusal): found by halving, put
+//! aside one by one, so that the others of the batch are written. And the quarantine's one way in.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     batch::{QuarantineEntry, SourceRow, Sources},
-    error::Disposition,
+    error::{Disposition, is_of_a_function},
     fold::{Barriers, Change},
     lane::{Outcomes, Session},
     parts, settle,
@@ -134,6 +134,7 @@ pub(crate) fn meaning(code: &str) -> &'static str {
         "22003" => "a number is out of range",
         "22021" | "22P05" => "a text has a character that Postgres can't store",
         "22008" => "a date or time is out of range",
+        code if is_of_a_function(code) => "a trigger of the table refuses it",
         _ => "a value does not fit its column",
     }
 }

@@ -26,6 +26,7 @@ const POINTS: &[(&str, &str, [u32; 3])] = &[
     ("apply.before_state", "f03_", [1, 3, 12]),
     ("apply.after_state", "f04_", [1, 3, 12]),
     ("apply.before_commit", "f04_", [1, 3, 12]),
+    ("apply.in_commit", "f05_", [1, 3, 12]),
     ("apply.after_commit", "f06_", [1, 3, 12]),
     ("apply.after_telemetry", "f06_", [1, 3, 12]),
     ("park.before", "", [1, 3, 5]),
@@ -69,6 +70,15 @@ async fn killed_at(point: &'static str, times: [u32; 3], (seed, broker): (u64, f
                 use std::os::unix::process::ExitStatusExt as _;
                 // SIGABRT: it died there, and did not end for another reason.
                 assert_eq!(status.signal(), Some(6), "{at}: {status}\n{}", doomed.words());
+                if at == "apply.in_commit:1" {
+                    // Nobody has heard the answer, and nothing was committed before.
+                    let steps = "select count(*) from ficus.partition where last_batch is not null";
+                    let committed = async || {
+                        let steps = sqlx::query_scalar(steps).fetch_one(&world.pool).await;
+                        steps.is_ok_and(|steps: i64| steps > 0)
+                    };
+                    world.eventually("the server has committed", None, committed).await;
+                }
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -60,6 +60,7 @@ impl Batcher {
         };
         if taken {
             self.seen.messages.data += 1;
+            self.note_delete(incoming, event.op);
             let times = (event.source.ts_ms, incoming.timestamp_ms);
             self.offsets.note(incoming.topic, incoming.partition, lsn, times);
         }

@@ -40,6 +40,18 @@ struct Partition {
     /// Of the message at `next - 1`.
     fingerprint: Option<i64>,
     kafka_ts_ms: Option<i64>,
+    last: Last,
+}
+
+/// What came last in a partition, for the tombstone that may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// Nobody knows: it was read by somebody else.
+    Unknown,
+    /// The delete of a row with this key.
+    Delete(u64),
+    /// Another change.
+    Other,
 }
 
 /// Why a partition is read no further.
@@ -95,6 +107,7 @@ impl Offsets {
                 source_ts_ms: None,
                 fingerprint: None,
                 kafka_ts_ms: None,
+                last: Last::Unknown,
             };
             let found = self.topics.iter().position(|topic| topic.name == one.topic);
             let index = found.unwrap_or_else(|| {
@@ -198,6 +211,19 @@ impl Offsets {
             state.touched = true;
             state.fingerprint = None;
         }
+    }
+
+    /// Takes note of a change, and of its key's digest where it is a delete.
+    pub(crate) fn note_last(&mut self, topic: &str, partition: i32, deleted: Option<u64>) {
+        if let Some(state) = self.partition(topic, partition) {
+            state.last = deleted.map_or(Last::Other, Last::Delete);
+        }
+    }
+
+    /// Whether a tombstone of this key follows something else than the delete of its row.
+    pub(crate) fn is_lone(&mut self, topic: &str, partition: i32, key: u64) -> bool {
+        let last = self.partition(topic, partition).map_or(Last::Unknown, |state| state.last);
+        last != Last::Unknown && last != Last::Delete(key)
     }
 
     /// Takes note of a change's place in the legacy log, when it was committed there, and when

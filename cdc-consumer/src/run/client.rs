@@ -284,7 +284,7 @@ impl Callbacks {
             // At the start a missing grant or table is for the operator; later on, for patience.
             let proven = shared.progress.borrow().batches > 0;
             match error.disposition() {
-                Disposition::Retry | Disposition::Reclaim => {}
+                Disposition::Retry | Disposition::RetrySmaller | Disposition::Reclaim => {}
                 Disposition::RetrySlowly if proven => {}
                 Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
                     let doing = format!("claiming {topic}/{partition}");

@@ -14,6 +14,8 @@ use crate::error::Error;
 /// A batch whose keys have their ids, unless Postgres did not give them in time.
 pub(super) struct Ready {
     pub(super) prepared: Prepared,
+    /// Its rows.
+    pub(super) rows: usize,
     pub(super) advances: Vec<OffsetAdvance>,
     pub(super) has_fence: bool,
     pub(super) has_stops: bool,
@@ -39,6 +41,7 @@ pub(super) async fn run(
             Checkpoint::Offsets { advances, .. } => advances.clone(),
             Checkpoint::None | Checkpoint::Chunk(_) | Checkpoint::Retry(_) => Vec::new(),
         };
+        let rows = batch.tables.len();
         let (has_fence, has_stops) = (!batch.fences.is_empty(), !batch.stops.is_empty());
         let prepared = tokio::select! {
             prepared = target.prepare_keys(batch) => prepared.map_err(|source| {
@@ -54,6 +57,7 @@ pub(super) async fn run(
         let (written, is_written) = oneshot::channel();
         room.send(Ready {
             prepared,
+            rows,
             advances,
             has_fence,
             has_stops,

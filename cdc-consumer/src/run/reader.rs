@@ -59,6 +59,8 @@ pub(super) struct Reader {
     pub(super) held: watch::Receiver<Held>,
     pub(super) subscribed: BTreeSet<String>,
     pub(super) generation: u64,
+    /// The assignment, as it was at its beginning.
+    pub(super) owned: Vec<Owned>,
     /// When the open batch got its first message.
     pub(super) opened: Option<Instant>,
     /// When a batch of this generation was first seen dropped.
@@ -107,6 +109,7 @@ impl Reader {
             held,
             subscribed: BTreeSet::new(),
             generation: 0,
+            owned: Vec::new(),
             opened: None,
             fenced: None,
             marker: None,
@@ -131,7 +134,7 @@ impl Reader {
     fn read(&mut self) -> Result<(), Error> {
         while !self.shared.is_stopping() {
             self.heed_notices()?;
-            self.rejoin_when_fenced()?;
+            self.go_on_when_fenced()?;
             self.heed_held();
             self.keep_time()?;
             if self.subscribed.is_empty() {
@@ -152,7 +155,13 @@ impl Reader {
     pub(super) fn heed_notices(&mut self) -> Result<(), Error> {
         for notice in self.shared.take_notices() {
             match notice {
-                Notice::Assigned(owned) => self.begin(owned),
+                Notice::Assigned(owned) => {
+                    let assignments = u64::from(!owned.is_empty());
+                    let progress = &self.shared.progress;
+                    progress.send_modify(|progress| progress.assignments += assignments);
+                    self.begin(owned);
+                }
+                Notice::Again(owned) => self.begin(owned),
                 Notice::Revoked => self.begin(Vec::new()),
                 Notice::Remade(topic) => self.refuse_remade(topic)?,
                 Notice::Failed(error) => return Err(error),
@@ -161,7 +170,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Another assignment: what was collected for the last one is dropped.
+    /// Another assignment, or the same anew: what was collected is dropped.
     fn begin(&mut self, owned: Vec<Owned>) {
         self.generation = self.shared.generation();
         self.fenced = None;
@@ -170,7 +179,6 @@ impl Reader {
         self.restart_whole(&owned);
         tracing::info!(partitions = owned.len(), "assignment");
         self.shared.progress.send_modify(|progress| {
-            progress.assignments += u64::from(!owned.is_empty());
             progress.partitions = owned
                 .iter()
                 .map(|one| ((one.topic.clone(), one.partition), one.expected))
@@ -181,6 +189,7 @@ impl Reader {
         });
         let state = if owned.is_empty() { State::Joining } else { State::Following };
         self.shared.tell(state, None);
+        self.owned.clone_from(&owned);
         self.batcher.assign(owned);
         self.held.mark_changed();
         // The start of a partition that is read for the first time is to be stored.
@@ -195,11 +204,15 @@ impl Reader {
         Err(Error::Remade { topic, partition, offset: next - 1 })
     }
 
-    /// A batch was dropped: another process owns what we thought was ours, or Postgres was away
-    /// for long. The group says again who owns what, and Postgres where to go on.
-    fn rejoin_when_fenced(&mut self) -> Result<(), Error> {
+    /// A batch was dropped. Where another process owns what we thought was ours, the group says
+    /// again who owns what. Where Postgres did not take it, that is none of the group's business:
+    /// its other members would lose their partitions each time.
+    fn go_on_when_fenced(&mut self) -> Result<(), Error> {
         if self.generation == 0 || !self.shared.is_fenced(self.generation) {
             return Ok(());
+        }
+        if !self.shared.is_lost(self.generation) && self.read_again() {
+            return self.heed_notices();
         }
         // Who joins under its own name throws another bearer of it out. If that is our successor,
         // the group is about to tell us so: until it had the time to, what is read is dropped.
@@ -213,9 +226,10 @@ impl Reader {
     }
 
     /// Gives everything back and asks for it again, which checks all positions.
-    fn rejoin(&mut self) -> Result<(), Error> {
+    pub(super) fn rejoin(&mut self) -> Result<(), Error> {
         self.client.unsubscribe();
         self.restart_whole(&[]);
+        self.owned.clear();
         self.batcher.assign(Vec::new());
         self.generation = 0;
         self.fenced = None;
@@ -399,7 +413,7 @@ impl Reader {
     pub(super) fn is_due(&self, polled: bool) -> bool {
         let settings = &self.shared.settings;
         let Some(opened) = self.opened else { return false };
-        if self.batcher.rows() >= settings.batch_rows_max
+        if self.batcher.rows() >= self.shared.limit.rows()
             || self.batcher.bytes() >= settings.batch_bytes_max
         {
             return true;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mapping::plan::TableId;
-use target::{Batch, follow::TableState};
+use target::{Batch, BatchLimit, follow::TableState};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,8 @@ pub(super) struct Work {
 pub(super) enum Notice {
     /// These partitions are ours, claimed and assigned.
     Assigned(Vec<Owned>),
+    /// These are ours as before, and read again from what Postgres says.
+    Again(Vec<Owned>),
     /// Nothing is ours any more.
     Revoked,
     /// This topic was deleted and made anew.
@@ -58,6 +60,8 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) stop: CancellationToken,
     pub(super) progress: watch::Sender<Progress>,
+    /// Data events of a batch.
+    pub(super) limit: BatchLimit,
     /// Counts assignments and revocations. A batch of an older generation is not for retry.
     generation: AtomicU64,
     /// Batches between the reading thread and Postgres.
@@ -70,8 +74,10 @@ pub(super) struct Shared {
     proven: AtomicBool,
     pub(super) held: watch::Sender<Held>,
     ended: Mutex<Option<Ended>>,
-    /// The generation that somebody else has fenced off.
+    /// The generation of which no batch is written any more.
     fenced: AtomicU64,
+    /// The generation of which somebody else has claimed a partition.
+    lost: AtomicU64,
 }
 
 impl Shared {
@@ -81,6 +87,7 @@ impl Shared {
         progress: watch::Sender<Progress>,
     ) -> Self {
         Self {
+            limit: BatchLimit::new(settings.batch_rows_max),
             settings,
             stop,
             progress,
@@ -93,6 +100,7 @@ impl Shared {
             held: watch::Sender::new(Held::new()),
             ended: Mutex::default(),
             fenced: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -129,13 +137,22 @@ impl Shared {
         tokio::time::sleep(FINISH).await;
     }
 
-    /// Somebody else claimed a partition of this generation.
+    /// Nothing of this generation is written from here on: it is read again.
     pub(super) fn fence(&self, generation: u64) {
         self.fenced.fetch_max(generation, Ordering::AcqRel);
     }
 
     pub(super) fn is_fenced(&self, generation: u64) -> bool {
         generation <= self.fenced.load(Ordering::Acquire)
+    }
+
+    /// Somebody else claimed a partition of this generation. Told before it is fenced.
+    pub(super) fn lose(&self, generation: u64) {
+        self.lost.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_lost(&self, generation: u64) -> bool {
+        generation <= self.lost.load(Ordering::Acquire)
     }
 
     pub(super) fn has_goal(&self) -> bool {

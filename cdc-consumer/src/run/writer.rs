@@ -26,6 +26,8 @@ pub(super) struct Writer {
     /// Whether Postgres has ever taken a batch of this run. Before that, a wrong grant or a
     /// missing table is for the operator who has just started us; after it, for patience.
     pub(super) proven: bool,
+    /// Batches in a row that did not get through: the pauses grow with them.
+    pub(super) failed: u32,
     /// What Postgres refuses counts here; what the mapping does, in the batcher already.
     pub(super) breaker: Breaker,
 }
@@ -33,9 +35,11 @@ pub(super) struct Writer {
 /// What became of a batch.
 enum Fate {
     Applied(Applied),
-    /// It can't be committed any more, or not now. What was read since is to be dropped, and
-    /// reading to go on from what Postgres says. Nothing is lost: no offset was committed.
+    /// It could not be committed now. What was read since is to be dropped, and reading to go on
+    /// from what Postgres says. Nothing is lost: no offset was committed.
     Dropped,
+    /// The same, and it never can be: another process owns the partition.
+    Lost,
 }
 
 impl Writer {
@@ -54,9 +58,11 @@ impl Writer {
         if self.shared.is_fenced(generation) {
             return Ok(());
         }
-        match self.apply(ready.prepared).await? {
+        match self.apply(ready.prepared, ready.rows).await? {
             Fate::Applied(applied) => {
                 self.proven = true;
+                self.failed = 0;
+                self.shared.limit.grow();
                 self.committed(&applied, &ready.advances, generation);
                 let has_flood = self.stop_floods(&applied).await;
                 if ready.has_stops || has_flood {
@@ -68,7 +74,14 @@ impl Writer {
                     tracing::debug!(%error, "old fences are still there");
                 }
             }
-            Fate::Dropped => self.shared.fence(generation),
+            Fate::Dropped => {
+                self.failed = self.failed.saturating_add(1);
+                self.shared.fence(generation);
+            }
+            Fate::Lost => {
+                self.shared.lose(generation);
+                self.shared.fence(generation);
+            }
         }
         Ok(())
     }
@@ -126,7 +139,7 @@ impl Writer {
 
     /// The one place that decides about failures of a batch, by [`target::Error::disposition`].
     /// [`Target::apply`] has already tried transient ones for a while.
-    async fn apply(&self, prepared: Prepared) -> Result<Fate, Error> {
+    async fn apply(&self, prepared: Prepared, rows: usize) -> Result<Fate, Error> {
         let shared = &self.shared;
         let applying = self.target.apply_prepared(prepared);
         tokio::pin!(applying);
@@ -147,9 +160,11 @@ impl Writer {
         match error.disposition() {
             Disposition::Reclaim => {
                 tracing::warn!(%error, "a batch was fenced off");
-                return Ok(Fate::Dropped);
+                return Ok(Fate::Lost);
             }
             Disposition::Retry => {}
+            // The same messages come again, in as many batches as it takes.
+            Disposition::RetrySmaller => shared.limit.shrink(rows),
             Disposition::RetrySlowly if self.proven => {}
             Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
                 let doing = "applying a batch".to_owned();
@@ -169,10 +184,10 @@ impl Writer {
 
     /// Until Postgres (and the object store) answers a simple question, or the run ends.
     async fn wait_until_ready(&self) {
-        let mut attempt = 0;
+        let mut attempt = self.failed;
         loop {
             let pause = tokio::time::sleep(self.shared.pause(attempt, 500));
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
             tokio::select! {
                 () = pause => {}
                 () = self.shared.stop.cancelled() => return,

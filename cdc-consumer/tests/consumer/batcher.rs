@@ -195,6 +195,39 @@ fn f23_tombstones_heartbeats_and_marks_only_move_the_offset() {
     assert!(batcher.take().is_none());
 }
 
+/// `d` without its tombstone (a connector may be told to send none), and a tombstone without its `d`.
+#[test]
+fn f24_a_delete_needs_no_tombstone_and_a_tombstone_deletes_nothing() {
+    let other = Contract::new("Г-2", 2, None);
+    let at = |order| At { lsn: 9, order: Some(order) };
+    let mut batcher = batcher();
+    let records = [
+        // Whoever had the partition before us may have read the delete.
+        Record::tombstone(&other),
+        Record::insert(&contract(), at(1)),
+        Record::delete(&contract(), at(2)),
+        Record::insert(&other, at(3)),
+        // Lost before it: a delete.
+        Record::tombstone(&other),
+        Record::delete(&other, at(5)),
+        Record::tombstone(&other),
+        // Sent twice.
+        Record::tombstone(&other),
+        // Of another row than the delete before it.
+        Record::tombstone(&contract()),
+    ];
+    push_all(&mut batcher, TOPIC, &records);
+    let messages = batcher.seen().messages;
+    assert_eq!((messages.tombstone, messages.lone_tombstone), (5, 2));
+    let batch = batcher.take().unwrap();
+    let rows: Vec<_> = batch.rows.iter().flat_map(|part| &part.rows).collect();
+    let kinds: Vec<RowKind> = rows.iter().map(|row| row.kind).collect();
+    use RowKind::{Delete, Upsert};
+    assert_eq!(kinds, [Upsert, Delete, Upsert, Delete]);
+    let Checkpoint::Offsets { advances, .. } = batch.checkpoint else { panic!() };
+    assert_eq!(advances[0].next, 9);
+}
+
 #[test]
 fn f19_what_is_not_debeziums_is_kept_whole() {
     for (value, rule) in [

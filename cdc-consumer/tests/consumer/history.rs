@@ -15,11 +15,11 @@ use crate::{
     model::Model,
 };
 
-const PARTITIONS: usize = 3;
+pub(crate) const PARTITIONS: usize = 3;
 
 /// What a transaction does to a row.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Write {
         number: u8,
         status: i64,
@@ -39,7 +39,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let number = 0..5_u8;
     prop_oneof![
         4 => (number.clone(), 0..9_i64, proptest::option::of(0..9_u8))
@@ -51,14 +51,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The legacy database and the logs that its connector writes.
-#[derive(Debug, Default)]
-struct Legacy {
-    rows: BTreeMap<u8, Contract>,
-    logs: [Vec<Record>; PARTITIONS],
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Legacy {
+    pub(crate) rows: BTreeMap<u8, Contract>,
+    pub(crate) logs: [Vec<Record>; PARTITIONS],
 }
 
 impl Legacy {
-    fn run(transactions: &[Vec<Step>], ordered: bool) -> Self {
+    pub(crate) fn run(transactions: &[Vec<Step>], ordered: bool) -> Self {
         let mut legacy = Self::default();
         for (lsn, steps) in (1..).zip(transactions) {
             for (order, step) in (1..).zip(steps) {

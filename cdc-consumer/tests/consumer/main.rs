@@ -3,6 +3,8 @@
 //! `cfg(test)` tells the linter that helpers of tests are tests too.
 
 #[cfg(test)]
+mod assignment;
+#[cfg(test)]
 mod batcher;
 #[cfg(test)]
 mod fixture;
@@ -14,6 +16,8 @@ mod golden;
 mod history;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod others;
 #[cfg(test)]
 mod retry;
 #[cfg(test)]

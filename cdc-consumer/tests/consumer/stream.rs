@@ -3,8 +3,9 @@
 mod atomic;
 mod gaps;
 mod holds;
+mod postgres;
 mod tail;
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 
@@ -154,6 +155,31 @@ async fn f15_messages_that_the_broker_deleted_unread_are_missed() {
     let error = world.consume(world.settings()).ended().await.unwrap_err();
     assert!(matches!(error, Error::Retention { expected: 0, partition: 0, .. }), "{error}");
     assert!(error.hint().contains("backfill"));
+}
+
+/// The delete of B is lost on its way, its tombstone is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_a_lone_tombstone_leaves_its_row_and_is_told() {
+    let world = World::start("lone").await;
+    let consumer = world.consume(world.settings());
+    let [a, b] = ["A", "B"].map(|number| Contract::new(number, 1, Some("terms")));
+    let at = |lsn| At { lsn, order: Some(1) };
+    for record in [
+        Record::insert(&a, at(10)),
+        Record::insert(&b, at(11)),
+        Record::delete(&a, at(12)),
+        Record::insert(&Contract::new("C", 1, None), at(13)),
+        Record::tombstone(&b),
+        Record::insert(&Contract::new("D", 1, None), at(14)),
+    ] {
+        world.send(TOPIC, 0, &record).await;
+    }
+    world
+        .eventually("D is there", async |world| world.numbers().await.ends_with(&["D".into()]))
+        .await;
+    assert_eq!(world.numbers().await, ["B", "C", "D"]);
+    let messages = consumer.stop().await.unwrap().progress.messages;
+    assert_eq!((messages.tombstone, messages.lone_tombstone), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

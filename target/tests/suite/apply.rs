@@ -1,7 +1,10 @@
 //! One batch after the other: guards, tombstones, partial images, soft deletes, folding.
 
-use crate::lab::{Lab, at, contract, deleted, money, partial, read, short, with};
+use crate::lab::{
+    Builder, Lab, at, contract, deleted, lsn, money, partial, read, short, text, with,
+};
 use mapping::value::LegacyValue;
+use target::batch::Fence;
 
 const C: &str = "Contract";
 
@@ -216,4 +219,75 @@ async fn a_large_batch_goes_in_at_once_and_again() {
     let counts = lab.counts("dbo.Contract", "repair").await;
     assert_eq!(short(&counts), "read 10000, applied 10000");
     assert_eq!(lab.text("select (array_agg(source_position order by source_position desc))[1]::text from contracts").await.len(), 38);
+}
+
+/// Everything of which one key may come several times: rows in the spellings that the legacy
+/// collation holds for one, rows of several tables, repeated messages, names, fences.
+fn one_key_many_times(builder: Builder) -> Builder {
+    let party = |name: &str, version| {
+        vec![
+            ("OID", LegacyValue::Int(7)),
+            ("Name", text(name)),
+            ("Note", LegacyValue::Unchanged),
+            ("ObjectType", LegacyValue::Int(1)),
+            ("OptimisticLockField", LegacyValue::Int(version)),
+        ]
+    };
+    let whole = |name, version| with(party(name, version), &[("Note", text("n"))]);
+    let leaf = |credit| vec![("OID", LegacyValue::Int(7)), ("Credit", LegacyValue::Int(credit))];
+    let inexact = mapping::value::Decimal { unscaled: 50, scale: 4 };
+    let bad = with(contract("Q", 1, "x"), &[("Total", LegacyValue::Decimal(inexact))]);
+    let mut builder = builder
+        .upsert(C, contract("A", 1, "x"), at(10))
+        .upsert(C, contract("a", 1, "x"), at(10))
+        .upsert(C, partial("A ", 2), at(11))
+        .delete(C, contract("a", 2, "x"), at(12))
+        .upsert(C, contract("A", 3, "y"), at(13))
+        .upsert(C, partial("a", 4), at(14))
+        .upsert(C, deleted(partial("A", 4)), at(15))
+        .upsert(C, contract("A", 5, "z"), at(16))
+        // A row that nobody has, three times: each waits for itself.
+        .upsert(C, partial("P", 1), at(10))
+        .upsert(C, partial("p", 2), at(11))
+        .upsert(C, partial("P", 2), at(11))
+        .delete(C, contract("D", 1, "x"), at(10))
+        .delete(C, contract("d", 1, "x"), at(11))
+        .upsert(C, bad.clone(), at(10))
+        .upsert(C, bad, at(10))
+        .upsert("Party", whole("Bat", 1), at(10))
+        .upsert("Party", party("Dorj", 2), at(11))
+        .upsert("Tenant", leaf(1), at(10))
+        .delete("Tenant", leaf(1), at(11))
+        .upsert("Tenant", leaf(2), at(12))
+        .upsert("Tenant", leaf(2), at(12));
+    builder.batch.object_types =
+        vec![(1, "Old".to_owned()), (1, "App.Tenant".to_owned()), (1, "App.Tenant".to_owned())];
+    let fence = Fence { lsn: lsn(50), ends: vec![("t".to_owned(), 0, 8), ("t".to_owned(), 0, 8)] };
+    builder.batch.fences = vec![fence.clone(), fence];
+    builder
+}
+
+/// Postgres refuses to write a row twice in one statement (21000), and no retry would help.
+#[tokio::test]
+async fn f29_one_key_many_times_in_a_batch_is_never_twice_in_a_statement() {
+    // With a row that Postgres refuses, all is done once more, change by change.
+    for poison in [false, true] {
+        let lab = Lab::new().await;
+        let mut builder = one_key_many_times(lab.batch());
+        if poison {
+            builder = builder.upsert(C, contract("X", 20_000, "x"), at(10));
+        }
+        builder.apply(&lab.target).await;
+        assert_eq!(lab.contracts().await, ["A|500|z|live|1"], "poison: {poison}");
+        assert_eq!(lab.texts("select name || ' ' || credit from tenants").await, ["Dorj 2"]);
+        // What waited comes with the whole row, and that several times, too.
+        let mut whole = lab.batch();
+        for _ in 0..3 {
+            whole = whole.upsert(C, contract("P", 1, "w"), at(9));
+        }
+        whole.upsert(C, partial("P", 7), at(12)).apply(&lab.target).await;
+        assert_eq!(lab.contracts().await[1], "P|700|w|live|1");
+        assert!(lab.target.parked_counts().await.expect("parked").is_empty());
+        lab.counts("dbo.Contract", "repair").await;
+    }
 }

@@ -16,8 +16,11 @@ use mapping::{
     value::{Decimal, LegacyValue},
 };
 use sandbox::postgres::{SUPERUSER, shared};
-use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, PgPool, Row as _, postgres::PgRow};
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    AssertSqlSafe, PgPool, Row as _,
+    postgres::{PgPoolOptions, PgRow},
+};
 use target::{Batch, ProductMigration, QuarantineEntry, Role, Settings, Target, batch::ReadCounts};
 
 pub(crate) const MAPPING: &str = r#"
@@ -259,6 +262,18 @@ impl Lab {
             max_connections: 4,
         };
         let pool = target::connect(&settings).await.expect("a pool");
+        Target::open(pool, Arc::clone(self.target.plan())).await.expect("a target")
+    }
+
+    /// A second process, whose sessions begin with this instead of what the engine says.
+    pub(crate) async fn another_with(&self, session: &'static str) -> Target {
+        let options =
+            PgPoolOptions::new().max_connections(4).after_connect(move |connection, _| {
+                Box::pin(
+                    async move { sqlx::raw_sql(session).execute(connection).await.map(|_| ()) },
+                )
+            });
+        let pool = options.connect(self.url.expose_secret()).await.expect("a pool");
         Target::open(pool, Arc::clone(self.target.plan())).await.expect("a target")
     }
 

@@ -5,6 +5,8 @@ mod apply;
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod contention;
+#[cfg(test)]
 mod deleted_parents;
 #[cfg(test)]
 mod domains;
@@ -24,6 +26,8 @@ mod keys;
 mod kinds;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod late;
 #[cfg(test)]
 mod look;
 #[cfg(test)]

@@ -101,6 +101,34 @@ async fn a_row_that_postgres_refuses_is_found_and_the_others_are_written() {
     assert_eq!(states(&lab).await.iter().filter(|state| state.ends_with("open")).count(), 2);
 }
 
+/// A trigger that is a check in other clothes: the row goes, and its text with its values stays out.
+#[tokio::test]
+async fn a_row_that_a_trigger_refuses_costs_itself_only() {
+    let lab = Lab::new().await;
+    let sql = "create function refuse() returns trigger language plpgsql as $$
+               begin
+                 if new.number = 'N3' then raise exception 'no % here', new.number; end if;
+                 if new.number = 'N5' then
+                   raise exception 'no % here', new.number using errcode = 'ZZ001';
+                 end if;
+                 return new;
+               end $$;
+               create trigger refuse before insert on contracts
+               for each row execute function refuse()";
+    sqlx::raw_sql(sql).execute(&lab.admin).await.expect("a trigger");
+    let mut builder = lab.batch();
+    for row in 0..8 {
+        builder = builder.upsert(C, contract(&format!("N{row}"), 1, "x"), at(10));
+    }
+    builder.apply(&lab.target).await;
+    assert_eq!(lab.text("select count(*)::text from contracts").await, "6");
+    assert_eq!(states(&lab).await, ["postgres.P0001 open", "postgres.ZZ001 open"]);
+    let details = lab.texts("select distinct detail from ficus.quarantine").await;
+    assert_eq!(details, ["Postgres refuses the row: a trigger of the table refuses it"]);
+    let counts = lab.counts("dbo.Contract", "repair").await;
+    assert_eq!(short(&counts), "read 8, applied 6, quarantined 2");
+}
+
 #[tokio::test]
 async fn a_refused_image_does_not_take_a_good_one_with_it() {
     let lab = Lab::new().await;

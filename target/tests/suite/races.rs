@@ -64,6 +64,21 @@ async fn a_row_that_is_deleted_while_it_is_copied_stays_deleted() {
     lab.counts("dbo.Contract", "stream").await;
 }
 
+/// Somebody has given the database another default. The locks of a batch would be worth nothing:
+/// its snapshot would be older than they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_default_of_repeatable_read_brings_no_deleted_row_back() {
+    let mut lab = Lab::new().await;
+    let name = lab.text("select current_database()::text").await;
+    let set =
+        format!("alter database {name} set default_transaction_isolation = 'repeatable read'");
+    lab.rows(&set).await;
+    lab.target = Arc::new(lab.another().await);
+    race(&lab, What::Delete).await;
+    assert!(lab.contracts().await.is_empty());
+    lab.counts("dbo.Contract", "stream").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partial_image_that_meets_the_copy_is_not_forgotten() {
     let lab = Lab::new().await;

@@ -61,18 +61,23 @@ fn ddl(plan: &Plan) -> String {
     sql
 }
 
+/// A database of its own, with the plan's tables: a superuser's view of it, and the target.
+pub(crate) async fn database(name: &str, plan: &Arc<Plan>) -> (sqlx::PgPool, Arc<Target>) {
+    let database = fresh_database(&format!("consumer_{name}")).await.unwrap();
+    let admin = sqlx::PgPool::connect(&database.url("postgres")).await.unwrap();
+    let url = secrecy::SecretString::from(database.url("postgres"));
+    let product = ProductMigration { version: 1001, name: "test".into(), sql: ddl(plan) };
+    target::migrate(&url, &[product]).await.unwrap();
+    let settings = target::Settings { url, role: Role::Engine, set_role: true, max_connections: 4 };
+    let pool = target::connect(&settings).await.unwrap();
+    let target = Arc::new(Target::open(pool, Arc::clone(plan)).await.unwrap());
+    (admin, target)
+}
+
 impl World {
     pub(crate) async fn start(name: &str) -> Self {
         let plan = plan();
-        let database = fresh_database(&format!("consumer_{name}")).await.unwrap();
-        let admin = sqlx::PgPool::connect(&database.url("postgres")).await.unwrap();
-        let url = secrecy::SecretString::from(database.url("postgres"));
-        let product = ProductMigration { version: 1001, name: "test".into(), sql: ddl(&plan) };
-        target::migrate(&url, &[product]).await.unwrap();
-        let settings =
-            target::Settings { url, role: Role::Engine, set_role: true, max_connections: 4 };
-        let pool = target::connect(&settings).await.unwrap();
-        let target = Arc::new(Target::open(pool, Arc::clone(&plan)).await.unwrap());
+        let (admin, target) = database(name, &plan).await;
         let kafka = Kafka::start([(TOPIC, PARTITIONS), (PAYMENTS, 1), (MARKER, 1)]).unwrap();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", kafka.bootstrap())
@@ -249,6 +254,12 @@ impl World {
         .await
         .unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
+    }
+
+    /// The contracts' numbers, in their order.
+    pub(crate) async fn numbers(&self) -> Vec<String> {
+        let rows = self.contents_with_positions().await;
+        rows.into_iter().map(|(number, ..)| number).collect()
     }
 
     /// The target's rows are the legacy rows, and everything that was read is accounted for.
