@@ -63,21 +63,22 @@ impl Target {
     /// # Errors
     /// [`Error::Postgres`].
     pub async fn asked_for(&self, rows_max: u32) -> Result<Vec<Reselect>, Error> {
+        // A table that the mapping knows no more has nobody to wait for it, and holds nobody up.
+        let known: BTreeMap<String, TableId> =
+            self.plan().tables.iter().map(|table| (table.table.to_string(), table.id)).collect();
         let rows = sqlx::query(
             "select r.source_table, r.key, r.position from ficus.reselect r
              left join ficus.stream_table t using (source_table)
-             where coalesce(t.state, 'following') = 'following'
+             where r.source_table = any($2) and coalesce(t.state, 'following') = 'following'
              order by r.asked_at limit $1",
         )
         .bind(i64::from(rows_max))
+        .bind(known.keys().collect::<Vec<_>>())
         .fetch_all(self.pool())
         .await
         .map_err(Error::postgres("looking for rows to be read again"))?;
-        let known: BTreeMap<String, TableId> =
-            self.plan().tables.iter().map(|table| (table.table.to_string(), table.id)).collect();
         let asked = rows.iter().filter_map(|row| {
             Some(Reselect {
-                // A table that the mapping knows no more has nobody to wait for it.
                 table: *known.get(row.get::<&str, _>("source_table"))?,
                 key: CanonicalKey::from_bytes(row.get("key")),
                 position: Position::from_slice(row.get("position"))?,
