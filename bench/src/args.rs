@@ -65,12 +65,19 @@ pub(crate) enum What {
     Reconcile,
     /// Change events
     Apply,
+    /// One legacy transaction of five times as many rows; needs a real broker (--kafka)
+    Whole,
 }
 
 impl Args {
     /// Rows of the contract table.
     pub(crate) fn rows(&self) -> u64 {
         if self.quick { (self.rows / 10).max(1_000) } else { self.rows.max(1_000) }
+    }
+
+    /// Rows of the one transaction: a million, unless it is said otherwise.
+    pub(crate) fn transaction(&self) -> u64 {
+        self.rows() * 5
     }
 
     /// Repetitions.

@@ -88,6 +88,12 @@ async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<
     if args.wants(What::Apply) {
         talk.tell(Box::pin(stream::measure(&place, args)).await?)?;
     }
+    if args.wants(What::Whole) {
+        if args.kafka.is_none() {
+            talk.say("whole      not measured: name a real broker with --kafka")?;
+        }
+        talk.tell(Box::pin(stream::whole::measure(&place, args)).await?)?;
+    }
     place.stop().await;
     Ok(talk.figures)
 }

@@ -4,6 +4,7 @@ mod broker;
 mod cluster;
 mod events;
 mod feed;
+pub(crate) mod whole;
 
 use std::sync::Arc;
 

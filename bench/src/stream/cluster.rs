@@ -53,15 +53,7 @@ impl Yard {
         let count = i32::try_from(log.partitions.len())?;
         match self {
             Self::Mock(_) => Ok(Cluster::Mock(Kafka::start([(log.topic.as_str(), count)])?)),
-            Self::Real(address) => {
-                let real = Real { address: address.clone(), topic: log.topic.clone() };
-                real.delete().await?;
-                let new = NewTopic::new(&real.topic, count, TopicReplication::Fixed(1));
-                for made in real.admin()?.create_topics(&[new], &AdminOptions::new()).await? {
-                    made.map_err(|(topic, code)| anyhow!("making the topic {topic}: {code}"))?;
-                }
-                Ok(Cluster::Real(real))
-            }
+            Self::Real(address) => Ok(Cluster::Real(Real::make(address, &log.topic, count).await?)),
         }
     }
 }
@@ -78,6 +70,17 @@ pub(super) struct Real {
 }
 
 impl Real {
+    /// The topic, made anew.
+    pub(super) async fn make(address: &str, topic: &str, count: i32) -> anyhow::Result<Self> {
+        let real = Self { address: address.to_owned(), topic: topic.to_owned() };
+        real.delete().await?;
+        let new = NewTopic::new(topic, count, TopicReplication::Fixed(1));
+        for made in real.admin()?.create_topics(&[new], &AdminOptions::new()).await? {
+            made.map_err(|(topic, code)| anyhow!("making the topic {topic}: {code}"))?;
+        }
+        Ok(real)
+    }
+
     fn admin(&self) -> anyhow::Result<AdminClient<DefaultClientContext>> {
         Ok(ClientConfig::new().set("bootstrap.servers", &self.address).create()?)
     }
