@@ -68,6 +68,12 @@ fn office_hours(day: i64, seed: u64) -> Value {
     LegacyValue::Timestamp(day * DAY + second * TICKS_PER_SECOND + ms * TICKS_PER_SECOND / 1000)
 }
 
+/// `ГЭ-2024/00012345`: a form that the mapping reads numbers from.
+fn contract_no(number: u64) -> Value {
+    let year = 2008 + number / 100 % 6_500 / 365;
+    LegacyValue::Text(format!("ГЭ-{year}/{number:08}").into())
+}
+
 /// The contract with this number, as of a version. Later numbers were signed later.
 pub(crate) fn contract(number: u64, version: u64) -> Values {
     let changing = number.wrapping_add(version << 40);
@@ -81,7 +87,7 @@ pub(crate) fn contract(number: u64, version: u64) -> Values {
     };
     vec![
         LegacyValue::Text(pick(&["УБ01", "ХУ02", "БЗ03"], number, 2).into()),
-        LegacyValue::Text(format!("ГЭР-{number:08}").into()),
+        contract_no(number),
         int(1 + below(number, 3, 20_000)),
         office_hours(day, roll(number, 4)),
         LegacyValue::Timestamp((day + 14) * DAY),
@@ -104,7 +110,7 @@ pub(crate) fn invoice(number: u64) -> Values {
         int(number + 1),
         LegacyValue::Text(format!("НХ-{number:08}").into()),
         LegacyValue::Text(pick(&["УБ01", "ХУ02", "БЗ03"], contract, 2).into()),
-        LegacyValue::Text(format!("ГЭР-{contract:08}").into()),
+        contract_no(contract),
         office_hours(day, roll(number, 3)),
         LegacyValue::Timestamp((day + 14) * DAY),
         LegacyValue::Date(i32::try_from(day).unwrap_or(0)),

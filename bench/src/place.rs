@@ -76,8 +76,7 @@ impl Place {
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = Stat::of(u32::try_from(backend)?).map(|stat| stat.parent);
         connection.close().await?;
-        let plan = Plan::compile(&spacehub::mappings(), &spacehub::catalog()?)
-            .map_err(|mistakes| anyhow::anyhow!("the mapping has {} mistakes", mistakes.len()))?;
+        let plan = crate::plan()?;
         let databases = AtomicU32::new(0);
         Ok(Self {
             postgres,

@@ -1,8 +1,12 @@
 //! Exact decimal arithmetic on [`Decimal`]: nothing here goes through a float.
 
-use std::fmt::Write;
+use std::{cmp::Ordering, fmt::Write};
 
 use crate::value::Decimal;
+
+mod long;
+
+pub(crate) use long::rescale_text;
 
 /// How a value with more digits than the target holds is cut, where the file says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +52,19 @@ pub(crate) fn rescale(value: Decimal, scale: u8, round: Round) -> Result<i128, M
     if remainder == 0 {
         return Ok(quotient);
     }
-    let away = match (round, remainder.unsigned_abs().cmp(&(divisor.unsigned_abs() / 2))) {
+    let half = remainder.unsigned_abs().cmp(&(divisor.unsigned_abs() / 2));
+    nearest(quotient, remainder.signum(), half, round)
+}
+
+/// A number of which something was cut off: which side of a half it was, and of which sign.
+fn nearest(cut: i128, sign: i128, half: Ordering, round: Round) -> Result<i128, Misfit> {
+    let away = match (round, half) {
         (Round::Never, _) => return Err(Misfit::Inexact),
-        (_, std::cmp::Ordering::Less) => false,
-        (_, std::cmp::Ordering::Greater) | (Round::HalfUp, std::cmp::Ordering::Equal) => true,
-        (Round::HalfEven, std::cmp::Ordering::Equal) => quotient % 2 != 0,
+        (_, Ordering::Less) => false,
+        (_, Ordering::Greater) | (Round::HalfUp, Ordering::Equal) => true,
+        (Round::HalfEven, Ordering::Equal) => cut % 2 != 0,
     };
-    Ok(if away { quotient + remainder.signum() } else { quotient })
+    if away { cut.checked_add(sign).ok_or(Misfit::Range) } else { Ok(cut) }
 }
 
 /// Without trailing zeros after the point: one form for each number.
@@ -66,19 +76,34 @@ pub(crate) fn normalise(value: Decimal) -> Decimal {
     normal
 }
 
+/// The parts of `-12.50` or `1.25e3`.
+struct Spelled<'a> {
+    negative: bool,
+    /// Digits and a point, or anything else.
+    mantissa: &'a [u8],
+    exponent: i32,
+}
+
+impl<'a> Spelled<'a> {
+    fn read(text: &'a [u8]) -> Option<Self> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        let end = digits.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(digits.len());
+        let (mantissa, exponent) = digits.split_at_checked(end)?;
+        let exponent = match exponent {
+            [] => 0,
+            [_, rest @ ..] => std::str::from_utf8(rest).ok()?.parse::<i32>().ok()?,
+        };
+        Some(Self { negative, mantissa, exponent })
+    }
+}
+
 /// Reads `-12.50` or `1.25e3`; `None` for anything else and for more than 38 digits.
 pub(crate) fn parse(text: &[u8]) -> Option<Decimal> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
-    let mantissa_end = digits.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(digits.len());
-    let (mantissa, exponent) = digits.split_at_checked(mantissa_end)?;
-    let exponent = match exponent {
-        [] => 0,
-        [_, rest @ ..] => std::str::from_utf8(rest).ok()?.parse::<i32>().ok()?,
-    };
+    let Spelled { negative, mantissa, exponent } = Spelled::read(text)?;
     let mut unscaled = 0_i128;
     let (mut count, mut fraction, mut point) = (0_u32, 0_i32, false);
     for byte in mantissa {
@@ -121,13 +146,27 @@ fn shift(mut unscaled: i128, mut scale: i32) -> Option<Decimal> {
 /// The shortest decimal that reads back as the same float: what a person typed, as far as the
 /// float still knows. `single` for a value that was a `real`.
 pub(crate) fn from_float(value: f64, single: bool) -> Option<Decimal> {
+    parse(shortest(value, single)?.as_bytes())
+}
+
+/// As [`from_float`] and [`rescale`] in one, for floats that no [`Decimal`] holds too; `None` for
+/// what is no number.
+pub(crate) fn rescale_float(
+    (value, single): (f64, bool),
+    scale: u8,
+    round: Round,
+) -> Option<Result<i128, Misfit>> {
+    rescale_text(shortest(value, single)?.as_bytes(), scale, round)
+}
+
+fn shortest(value: f64, single: bool) -> Option<Short> {
     let mut text = Short::default();
     if single {
         write!(text, "{:e}", to_single(value)).ok()?;
     } else {
         write!(text, "{value:e}").ok()?;
     }
-    parse(text.as_bytes())
+    Some(text)
 }
 
 /// The nearest `f32`; exact for a value that was one.

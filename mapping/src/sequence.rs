@@ -16,8 +16,11 @@ use crate::{
     value::LegacyValue,
 };
 
+mod straight;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use straight::NumberPattern;
 
 /// A Postgres sequence that goes on where a legacy numbering ends.
 #[derive(Debug, Clone)]
@@ -63,7 +66,7 @@ pub enum Reading {
 #[derive(Debug, Clone)]
 pub(crate) struct DocumentRule {
     /// Each with one group, for the whole value.
-    pub(crate) patterns: Vec<Regex>,
+    pub(crate) patterns: Vec<NumberPattern>,
     pub(crate) except: Vec<Regex>,
 }
 
@@ -116,9 +119,8 @@ impl DocumentRule {
     fn read(&self, text: &str) -> Reading {
         let text = text.trim_matches(' ');
         for pattern in &self.patterns {
-            let digits = pattern.captures(text).and_then(|captures| captures.get(1));
-            if let Some(digits) = digits {
-                return digits.as_str().parse().map_or(Reading::Unread, Reading::Number);
+            if let Some(digits) = pattern.group(text) {
+                return digits.parse().map_or(Reading::Unread, Reading::Number);
             }
         }
         let is_known = text.is_empty() || self.except.iter().any(|except| except.is_match(text));

@@ -90,6 +90,7 @@ const MIGRATIONS: &[Migration] = embedded![
     1006 "row_security",
     1007 "hand_over",
     1008 "document_numbers",
+    1009 "required",
 ];
 
 #[cfg(test)]

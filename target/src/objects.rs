@@ -74,11 +74,10 @@ impl ObjectStore {
         }
         let (store, root) = object_store::parse_url_opts(&parsed, options).map_err(|error| {
             let known = "a folder (file:///srv/objects) or S3 (s3://bucket/path)";
-            wrong(format!(
-                "objects go to {known}, and {}: is not usable: {}",
-                parsed.scheme(),
-                StoreCause::from(error)
-            ))
+            match parsed.scheme() {
+                "s3" | "s3a" => wrong(StoreCause::from(error).to_string()),
+                other => wrong(format!("objects go to {known}, and not to {other}:")),
+            }
         })?;
         Ok(Self { store: Arc::from(store), root })
     }

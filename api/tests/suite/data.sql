@@ -11,7 +11,7 @@ insert into tenants (id, name, credit_limit) select made.id(2, o, n), 'Т ' || n
 insert into properties (id, code, name) select made.id(3, o, n), 'P' || n, 'Байр' from made.each;
 insert into property_owner_links (id, property_owner_id, property_id)
     select made.id(4, o, n), made.id(1, o, 1), made.id(3, o, n) from made.each;
-insert into spaces (id, property_id, code) select made.id(5, o, n), made.id(3, o, n), 'S' from made.each;
+insert into spaces (id, property_id, code, kind) select made.id(5, o, n), made.id(3, o, n), 'S', 'space' from made.each;
 insert into space_rates (id, space_id, rate) select made.id(6, o, n), made.id(5, o, n), 100 from made.each;
 insert into contracts (id, company_no, contract_no, tenant_id, status, currency, monthly_total, terms, signed_on)
     select made.id(7, o, n), 'C' || o, 'A/' || n, made.id(2, o, n), 'draft', 'MNT', 1500000, 'урт', '2024-01-01 00:00+08'
@@ -26,8 +26,8 @@ insert into payments (id, tenant_id, property_owner_id, amount, raw_message)
     select made.id(11, o, n), made.id(2, o, n), made.id(1, o, 1), 500, 'secret' from made.each;
 insert into payment_allocations (id, payment_id, invoice_id, amount)
     select made.id(12, o, n), made.id(11, o, n), made.id(9, o, n), 500 from made.each;
-insert into users (id, user_name, property_owner_id)
-    select made.id(13, o, 1), 'user' || o, made.id(1, o, 1) from generate_series(1, 3) as o;
+insert into users (id, user_name, kind, property_owner_id)
+    select made.id(13, o, 1), 'user' || o, 'application', made.id(1, o, 1) from generate_series(1, 3) as o;
 insert into roles (id, name) select made.id(14, o, 1), 'role' || o from generate_series(1, 3) as o;
 insert into user_roles (id, user_id, role_id)
     select made.id(15, o, 1), made.id(13, o, 1), made.id(14, o, 1) from generate_series(1, 3) as o;

@@ -83,7 +83,9 @@ async fn no_write_crosses_from_one_owner_to_another() {
     let (mine, his) = (id(5, 1, 1), id(3, 2, 1));
     for statement in [
         format!("update spaces set property_id = '{his}' where id = '{mine}'"),
-        format!("insert into spaces (id, property_id) values (gen_random_uuid(), '{his}')"),
+        format!(
+            "insert into spaces (id, property_id, kind) values (gen_random_uuid(), '{his}', 'space')"
+        ),
         format!("update contracts set id = '{}' where id = '{}'", Uuid::nil(), id(7, 1, 1)),
         format!(
             "insert into invoices (id, contract_id) values (gen_random_uuid(), '{}')",

@@ -207,8 +207,9 @@ fn remedy(gate: &str, domain: &str) -> String {
         "parked" => format!("run `ficus backfill {domain} --restart`: it brings the whole rows"),
         "reconcile" => format!("run `ficus reconcile {domain}`"),
         "sequences" => format!(
-            "see docs/storage.md: correct the pattern in the mapping file (and copy again: `ficus \
-             backfill {domain} --restart`) or the rows, or accept it: `{waive} --reason …`"
+            "correct the sequence's `pattern` in the mapping file or name the form in `except` (and \
+             copy again: `ficus backfill {domain} --restart`), correct the rows, or accept it: \
+             `{waive} --reason …`"
         ),
         "seal" => format!(
             "correct the orphans and duplicates, or accept a constraint that stays open: \

@@ -12,7 +12,7 @@ use crate::{
     convert::Make,
     file::{FileSaid, Mistakes, Said, SequenceSaid, closest},
     plan::{Candidate, EntityPlan, Field},
-    sequence::{DocumentRule, NumberSource, SequencePlan, SequenceSource},
+    sequence::{DocumentRule, NumberPattern, NumberSource, SequencePlan, SequenceSource},
 };
 
 /// The whole value, where the file gives no pattern.
@@ -153,7 +153,7 @@ fn rule(said: &SequenceSaid, m: &mut Mistakes<'_>) -> DocumentRule {
     for pattern in &said.patterns {
         let Some(regex) = compiled(pattern, m) else { continue };
         if regex.captures_len() == 2 {
-            rule.patterns.push(regex);
+            rule.patterns.push(NumberPattern::new(&pattern.value, regex));
         } else {
             let groups = regex.captures_len() - 1;
             m.add(
@@ -165,7 +165,8 @@ fn rule(said: &SequenceSaid, m: &mut Mistakes<'_>) -> DocumentRule {
     }
     rule.except.extend(said.except.iter().filter_map(|except| compiled(except, m)));
     if said.patterns.is_empty() {
-        rule.patterns.extend(Regex::new(&format!("^(?:{WHOLE})$")).ok());
+        let regex = Regex::new(&format!("^(?:{WHOLE})$")).ok();
+        rule.patterns.extend(regex.map(|regex| NumberPattern::new(WHOLE, regex)));
     }
     rule
 }

@@ -82,31 +82,47 @@ pub(super) fn float8(value: &LegacyValue<'_>, single: bool, out: &mut Vec<u8>) -
     Ok(Wrote::Field)
 }
 
-/// The exact decimal that a number or a numeric text stands for.
-fn exact(value: &LegacyValue<'_>, single: bool) -> Result<Decimal, Fault> {
-    match value {
-        LegacyValue::Decimal(value) => Ok(*value),
-        LegacyValue::Int(value) => Ok(Decimal { unscaled: i128::from(*value), scale: 0 }),
-        LegacyValue::Float(value) => decimal::from_float(*value, single)
-            .ok_or_else(|| Fault::new("number.range", "has more digits than a decimal can hold")),
-        LegacyValue::Text(text) => {
-            decimal::parse(text.trim_matches(' ').as_bytes()).ok_or_else(|| {
-                Fault::new("number.text", "is a text that is not a plain decimal number")
-            })
-        }
-        _ => Err(wrong_type()),
-    }
-}
-
+/// The unscaled value that a number or a numeric text has at the target's scale. A float is its
+/// shortest form; what no decimal holds is rounded all the same where the file says so.
 fn scaled(value: &LegacyValue<'_>, rule: &NumberRule) -> Result<i128, Misfitting> {
-    let exact = exact(value, rule.single).map_err(Misfitting::Fault)?;
-    let unscaled = decimal::rescale(exact, rule.scale, rule.round).map_err(Misfitting::Misfit)?;
+    let (scale, round) = (rule.scale, rule.round);
+    let exact = match value {
+        LegacyValue::Decimal(value) => Some(*value),
+        LegacyValue::Int(value) => Some(Decimal { unscaled: i128::from(*value), scale: 0 }),
+        LegacyValue::Float(value) => decimal::from_float(*value, rule.single),
+        LegacyValue::Text(text) => decimal::parse(text.trim_matches(' ').as_bytes()),
+        _ => return Err(Misfitting::Fault(wrong_type())),
+    };
+    let unscaled = match (exact, value) {
+        (Some(exact), _) => decimal::rescale(exact, scale, round),
+        (None, LegacyValue::Float(value)) => {
+            let long = decimal::rescale_float((*value, rule.single), scale, round);
+            beyond(long.ok_or_else(too_long)?)?
+        }
+        (None, LegacyValue::Text(text)) => {
+            let long = decimal::rescale_text(text.trim_matches(' ').as_bytes(), scale, round);
+            let fault =
+                || Fault::new("number.text", "is a text that is not a plain decimal number");
+            beyond(long.ok_or_else(|| Misfitting::Fault(fault()))?)?
+        }
+        (None, _) => return Err(too_long()),
+    };
+    let unscaled = unscaled.map_err(Misfitting::Misfit)?;
     match rule.precision.and_then(decimal::power_of_ten) {
         Some(limit) if unscaled.unsigned_abs() >= limit.unsigned_abs() => {
             Err(Misfitting::Misfit(Misfit::Range))
         }
         _ => Ok(unscaled),
     }
+}
+
+/// Of a number that no decimal holds: too large is another fault than too many digits.
+fn beyond(unscaled: Result<i128, Misfit>) -> Result<Result<i128, Misfit>, Misfitting> {
+    if unscaled == Err(Misfit::Range) { Err(too_long()) } else { Ok(unscaled) }
+}
+
+fn too_long() -> Misfitting {
+    Misfitting::Fault(Fault::new("number.range", "has more digits than a decimal can hold"))
 }
 
 enum Misfitting {

@@ -44,10 +44,19 @@ impl Fold {
             }
             return;
         }
-        let mut utf8 = [0; 4];
+        let mut piece = [0; PIECE];
+        let mut length = 0;
         for letter in text.chars() {
-            push(self.letter(letter).encode_utf8(&mut utf8).as_bytes());
+            let letter = self.letter(letter);
+            if length + letter.len_utf8() > PIECE {
+                push(piece.get(..length).unwrap_or_default());
+                length = 0;
+            }
+            if let Some(room) = piece.get_mut(length..length + letter.len_utf8()) {
+                length += letter.encode_utf8(room).len();
+            }
         }
+        push(piece.get(..length).unwrap_or_default());
     }
 
     fn letter(self, letter: char) -> char {
@@ -57,6 +66,11 @@ impl Fold {
             (Self::TurkicCase, 'ı') => 'I',
             (_, 'a'..='z') => letter.to_ascii_uppercase(),
             (_, '\0'..='\x7f') => letter,
+            // What keys of a Cyrillic collation are made of, without asking the tables.
+            (_, 'А'..='Я' | 'Ө' | 'Ү') => letter,
+            (_, 'а'..='я') => char::from_u32(u32::from(letter) - 0x20).unwrap_or(letter),
+            (_, 'ө') => 'Ө',
+            (_, 'ү') => 'Ү',
             (_, letter) => upper(letter),
         }
     }
@@ -89,4 +103,24 @@ fn is_old(letter: char) -> bool {
         | '\u{04d0}'..='\u{04f9}'
         | '\u{0531}'..='\u{0586}'
         | '\u{1e00}'..='\u{1fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_by_heart_is_what_the_tables_say() {
+        for letter in '\u{80}'..='\u{2fff}' {
+            assert_eq!(Fold::Case.letter(letter), upper(letter), "{letter}");
+        }
+    }
+
+    #[test]
+    fn pieces_end_between_letters() {
+        let text = "өА€😀".repeat(40);
+        let mut folded = Vec::new();
+        Fold::Case.append(&text, |bytes| folded.extend_from_slice(bytes));
+        assert_eq!(String::from_utf8(folded).as_deref(), Ok(&*"ӨА€😀".repeat(40)));
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Row {
 pub(super) struct Mapped {
     pub(super) tables: BTreeMap<String, BTreeMap<String, Row>>,
     pub(super) rejected: BTreeSet<Found>,
+    /// Rows whose document number is of no form that the mapping knows.
+    pub(super) unread: BTreeSet<String>,
 }
 
 /// Maps all rows of all tables; entities with parts are there when all parts are.
@@ -67,7 +69,9 @@ pub(super) fn map_all(database: &Database, plan: &Plan) -> Mapped {
                 sequence: 0,
             };
             let mut batches = Batches::default();
-            match table.map(&change, &context, &mut batches) {
+            let outcome = table.map(&change, &context, &mut batches);
+            mapped.unread.extend(batches.numbers.unread.iter().map(|row| row.key.to_string()));
+            match outcome {
                 Outcome::Mapped(_) => read(plan, &batches, &mut mapped),
                 Outcome::Ignored(_) => {}
                 Outcome::Rejected(why) => {

@@ -1,6 +1,6 @@
 //! The migrations on a real Postgres: the plan's columns, and who sees what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::plan::PgType;
 use sandbox::postgres::{Database, fresh_database};
@@ -80,6 +80,35 @@ async fn tables_have_exactly_the_plans_columns() {
     }
 }
 
+/// NOT NULL is what the mapping files call so (and the version, which has a default): a column that
+/// the mapping may write NULL into would refuse rows, and one that it may not needs no cutover.
+#[tokio::test]
+async fn required_columns_are_those_of_the_mapping() {
+    let (_database, mut connection) = migrated().await;
+    let found = rows(
+        &mut connection,
+        "select c.relname || '.' || a.attname from pg_class c
+         join pg_attribute a on a.attrelid = c.oid
+         where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0
+           and a.attnotnull and a.attname not in ('id', 'version')",
+    );
+    let found: BTreeSet<String> = found.await.iter().map(|row| row.get(0)).collect();
+    let (plan, catalog) = (super::plan(), crate::catalog().expect("the DDL"));
+    let mut required = BTreeSet::new();
+    for entity in &plan.entities {
+        for (index, column) in entity.columns.iter().enumerate() {
+            let name = format!("{}.{}", entity.target_table, column.name);
+            if found.contains(&name) {
+                let promise = plan.promise(entity, index, &catalog).expect("a column");
+                assert_eq!(promise.null, None, "{name} is NOT NULL");
+                required.insert(name);
+            }
+        }
+    }
+    let wanted = ["spaces.kind", "users.kind"].map(str::to_owned);
+    assert_eq!(required, BTreeSet::from(wanted));
+}
+
 /// A `d` may be the first half of an update, a parent may come late, and a unique value may pass
 /// from one row to another: constraints across rows would refuse all that, or cascade.
 #[tokio::test]
@@ -145,7 +174,7 @@ const FIXTURE: &str = "
             insert into properties (id) values (('b' || id)::uuid);
             insert into property_owner_links (id, property_owner_id, property_id)
                 values (('c' || id)::uuid, ('a' || id)::uuid, ('b' || id)::uuid);
-            insert into spaces (id, property_id) values (('d' || id)::uuid, ('b' || id)::uuid);
+            insert into spaces (id, property_id, kind) values (('d' || id)::uuid, ('b' || id)::uuid, 'space');
             insert into space_rates (id, space_id) values (('d' || id)::uuid, ('d' || id)::uuid);
             insert into tenants (id) values (('e' || id)::uuid);
             insert into contracts (id, tenant_id) values (('f' || id)::uuid, ('e' || id)::uuid);
@@ -160,7 +189,7 @@ const FIXTURE: &str = "
             insert into files (id) values (('7' || id)::uuid);
             insert into contract_attachments (id, file_id, contract_id)
                 values (('8' || id)::uuid, ('7' || id)::uuid, ('f' || id)::uuid);
-            insert into users (id, user_name) values (('9' || id)::uuid, 'u' || n);
+            insert into users (id, user_name, kind) values (('9' || id)::uuid, 'u' || n, 'application');
         end loop;
     end $$;";
 

@@ -95,7 +95,7 @@ fn wanted(text: &str, digits: usize, round: Round) -> Result<String, &'static st
     if fits(&unscaled) { Ok(unscaled) } else { Err("money.range") }
 }
 
-/// A number with more digits than a decimal holds (38) is refused, even where it would be rounded.
+/// A number with more digits before the point than a decimal holds (38) has a rule of its own.
 fn check(
     value: &LegacyValue<'_>,
     text: &str,
@@ -105,10 +105,12 @@ fn check(
     let got = convert(&Make::Money(number(digits, round)), value);
     let wanted = wanted(text, usize::from(digits), round);
     let bare = Digits::of(text);
-    let long = bare.places > 38 || bare.unscaled().trim_start_matches('-').len() > 38;
+    let whole = bare.digits.len() - bare.places;
+    let long =
+        bare.unscaled().trim_start_matches('-').len() > 38 && whole + usize::from(digits) > 37;
     let same = match (&got, &wanted) {
         (Ok(Some(got)), Ok(wanted)) => got == wanted,
-        (Err("number.range"), _) if long => true,
+        (Err("number.range"), Err(_)) if long => true,
         (Err(got), Err(wanted)) => got == wanted,
         _ => false,
     };
@@ -130,9 +132,34 @@ fn number_text() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn more_digits_than_a_decimal_holds_are_rounded_where_the_file_says_so() {
+    let float = |value: f64| LegacyValue::Float(value);
+    for (value, round, expect) in [
+        (float(1e-40), Round::HalfUp, Ok(Some("0".to_owned()))),
+        (float(-9.87e-300), Round::HalfEven, Ok(Some("0".to_owned()))),
+        (float(1e-40), Round::Never, Err("money.inexact")),
+        (float(1e300), Round::HalfUp, Err("number.range")),
+        (float(f64::NAN), Round::HalfUp, Err("number.range")),
+        // Its shortest form, of 16 digits, and not the 2^-60 that was added to it.
+        (float(0.125 + 2.0_f64.powi(-55)), Round::HalfEven, Ok(Some("13".to_owned()))),
+    ] {
+        assert_eq!(convert(&Make::Money(number(2, round)), &value), expect, "{value} {round:?}");
+    }
+}
+
+/// More digits than a decimal holds, ties among them.
+fn long_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "-?[0-9]{1,4}\\.[0-9]{0,3}(50{40,60}[01]?|[0-9]{38,70})",
+        "-?0\\.0{36,60}[0-9]{1,20}",
+        "-?[0-9]{30,50}(\\.[0-9]{1,12})?",
+    ]
+}
+
 proptest! {
     #[test]
-    fn money_from_text_is_its_digits(text in number_text(), digits in 0_u8..=9, round in rounding()) {
+    fn money_from_text_is_its_digits(text in prop_oneof![number_text(), long_text()], digits in 0_u8..=9, round in rounding()) {
         check(&LegacyValue::Text(text.as_str().into()), &text, digits, round)?;
     }
 
@@ -159,6 +186,8 @@ proptest! {
         prop::num::f64::NORMAL,
         (-10_i64.pow(15)..10_i64.pow(15)).prop_map(|n| n.to_string().parse::<f64>().expect("a number") / 100.0),
         -1e6..1e6,
+        // Digits far behind the point.
+        (-1e3..1e3, -60..0_i32).prop_map(|(number, power)| number * 10_f64.powi(power)),
     ], digits in 0_u8..=4, round in rounding()) {
         // Not in the exponent's form, whatever its size.
         let text = format!("{value}");

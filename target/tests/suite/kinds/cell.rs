@@ -114,8 +114,37 @@ fn codes() -> Vec<BoxedStrategy<Cell>> {
                 pair(int(mark.into()), "'2023-11-14 22:13:20Z'::timestamptz")
             }),
         ),
+        lookup(),
+        flags(),
         parent(),
     ]
+}
+
+/// A look-up finds texts as the collation compares them.
+fn lookup() -> BoxedStrategy<Cell> {
+    let code = prop::sample::select(vec![
+        ("MNT", "tugrik"),
+        ("mnt ", "tugrik"),
+        ("UsD", "dollar"),
+        ("EUR", "other"),
+        ("", "other"),
+    ]);
+    let named =
+        code.prop_map(|(text, name)| pair(LegacyValue::Text(text.into()), format!("'{name}'")));
+    cell("lookup_text", "Currency", "'tugrik'", named)
+}
+
+/// Bits in their order: one that is ignored, and all that nobody named as one.
+fn flags() -> BoxedStrategy<Cell> {
+    let bits = prop_oneof![any::<i32>(), -16_i32..16].prop_map(|bits| {
+        let name = |mask: &str, name: &str| {
+            format!("case when '{bits}'::int4 & {mask} <> 0 then '{name}' end")
+        };
+        let names = [name("1", "read"), name("2", "write"), name("(~7)", "other")];
+        let sql = format!("array_remove(array[{}], null)", names.join(", "));
+        pair(LegacyValue::Int(bits.into()), sql)
+    });
+    cell("flags_int", "Rights", "null", bits)
 }
 
 const PARENTS: [(&str, i64); 4] = [("UB", 1), ("UB", 11), ("UB1", 1), ("ӨВ", -3)];

@@ -80,7 +80,30 @@ pub(super) fn cells() -> Vec<BoxedStrategy<Cell>> {
     ));
     cells.push(file());
     cells.extend(guids());
+    cells.extend(composed());
     cells
+}
+
+/// Several columns to one text, and one text to a part of it.
+fn composed() -> Vec<BoxedStrategy<Cell>> {
+    let name = || prop_oneof![3 => texts().prop_map(Some), 1 => Just(None)];
+    let whole = (name(), name()).prop_map(|(first, last)| {
+        let part = |name: &Option<String>| match name {
+            Some(name) => format!("nullif(btrim({}, ' '), '')", quoted(name)),
+            None => "null::text".to_owned(),
+        };
+        let sql = format!("nullif(concat_ws(' ', {}, {}), '')", part(&first), part(&last));
+        let value = |name: Option<String>| name.map_or(LegacyValue::Null, text);
+        let values = vec![("FirstName", value(first)), ("LastName", value(last))];
+        Cell { target: "text_concat", values, sql }
+    });
+    let listed = prop::collection::vec(prop_oneof![texts(), Just(" x ".to_owned())], 0..4);
+    let part = listed.prop_map(|words| {
+        let stored = words.join(",");
+        let sql = format!("nullif(btrim(split_part({}, ',', 2), ' '), '')", quoted(&stored));
+        pair(text(stored), sql)
+    });
+    vec![whole.boxed(), cell("text_split", "FullName", "null", part)]
 }
 
 fn guids() -> Vec<BoxedStrategy<Cell>> {
