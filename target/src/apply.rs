@@ -24,7 +24,7 @@ use crate::{
     batch::Checkpoint,
     checkpoint::{self, Commit},
     error::Disposition,
-    fold::{Barriers, Change, fold},
+    fold::{Barriers, Change, fold, sort},
     gate, hook,
     keys::Resolved,
     lane::Session,
@@ -35,6 +35,7 @@ use crate::{
     tally::Tally,
     work::Work,
     writer::Writer,
+    written,
 };
 
 /// Transient failures are met again and again for about half a minute; after that the caller
@@ -353,12 +354,16 @@ impl Rows<'_, '_> {
     async fn write_rounds(
         &mut self,
         plan: &EntityPlan,
-        changes: Vec<Change<'_>>,
-        barriers: Barriers,
+        mut changes: Vec<Change<'_>>,
+        mut barriers: Barriers,
     ) -> Result<Vec<Record>, Error> {
         let special = parts::special(plan, 0);
         let merge = self.mode == Mode::Fast;
         let entity = self.entity;
+        let joined = sort(&mut changes);
+        if merge {
+            written::load(self.session, entity, &joined, &mut barriers).await?;
+        }
         let mut refused: Vec<Record> = Vec::new();
         for mut round in fold(changes, special, &barriers, merge, &mut self.session.tally) {
             if self.mode == Mode::Fast {

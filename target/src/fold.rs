@@ -6,6 +6,8 @@
 //! - a delete, or an image that knows all columns, replaces everything before it;
 //! - an image without its LOBs is laid over the image before it, unless a change between the two
 //!   is in quarantine: then it waits behind that (law 4);
+//! - nor where the target has the row as of a position between the two: the older image comes late
+//!   or again, and what the newer one leaves out is the target's to say;
 //! - a soft delete leaves the references of the image before it, and its mark if it has one;
 //! - a soft delete that goes to the archive is history: it is joined with nothing, and nothing
 //!   replaces it.
@@ -88,39 +90,67 @@ impl Special {
     }
 }
 
-/// Positions of quarantined changes, by row. What is partial and newer must wait behind them.
+/// What keeps changes apart, by row.
 #[derive(Debug, Default)]
-pub(crate) struct Barriers(HashMap<Uuid, Vec<Position>>);
+pub(crate) struct Barriers {
+    /// Positions of quarantined changes. What is partial and newer must wait behind them.
+    quarantined: HashMap<Uuid, Vec<Position>>,
+    /// Where the target is with a row.
+    written: HashMap<Uuid, Position>,
+}
 
 impl Barriers {
     pub(crate) fn add(&mut self, id: Uuid, position: Position) {
-        self.0.entry(id).or_default().push(position);
+        self.quarantined.entry(id).or_default().push(position);
+    }
+
+    /// The target has, or had, this row as of a position.
+    pub(crate) fn add_written(&mut self, id: Uuid, position: Position) {
+        let at = self.written.entry(id).or_insert(position);
+        *at = (*at).max(position);
     }
 
     /// Whether a quarantined change lies between what is known of the row and `position`.
     pub(crate) fn between(&self, id: Uuid, known: Option<Position>, position: Position) -> bool {
-        self.0.get(&id).is_some_and(|positions| {
+        self.quarantined.get(&id).is_some_and(|positions| {
             positions.iter().any(|at| *at < position && known.is_none_or(|known| known < *at))
         })
     }
+
+    /// Whether the target has something of the row that came after `from` and is not in the batch:
+    /// what a newer change leaves out is then the target's to say, and not an older image's.
+    fn is_written_between(&self, id: Uuid, from: Position, to: Position) -> bool {
+        self.written.get(&id).is_some_and(|at| from <= *at && *at < to)
+    }
 }
 
-/// Folds the changes of one single-part entity.
+/// Sorts changes as [`fold`] takes them; the rows for which it has to know where the target is.
+pub(crate) fn sort(changes: &mut [Change<'_>]) -> Vec<Uuid> {
+    // Stable: of two reads at one position the later one is the fresher.
+    changes.sort_by_key(|change| (change.id, change.position));
+    let pairs = changes.iter().zip(changes.iter().skip(1));
+    let joined = pairs.filter(|(a, b)| a.id == b.id && b.is_partial());
+    let mut ids: Vec<Uuid> = joined.map(|(a, _)| a.id).collect();
+    ids.dedup();
+    ids
+}
+
+/// Folds the changes of one single-part entity, in the order of [`sort`].
 ///
 /// With `merge` off (when Postgres has refused a row of the batch) no two images become one and
 /// none replaces another, so that a refused image never takes a good one with it.
 pub(crate) fn fold<'a>(
-    mut changes: Vec<Change<'a>>,
+    changes: Vec<Change<'a>>,
     special: Special,
     barriers: &Barriers,
     merge: bool,
     tally: &mut Tally,
 ) -> Vec<Vec<Change<'a>>> {
-    // Stable: of two reads at one position the later one is the fresher.
-    changes.sort_by_key(|change| (change.id, change.position));
     let mut rounds: Vec<Vec<Change<'a>>> = Vec::new();
     let mut row: Vec<Change<'a>> = Vec::new();
     let mut known: Option<Position> = None;
+    // The oldest change that the last one of the row is made of.
+    let mut from = Position::ZERO;
     for mut change in changes {
         if row.first().is_some_and(|first| first.id != change.id) {
             flush(&mut row, &mut rounds);
@@ -138,7 +168,13 @@ pub(crate) fn fold<'a>(
             known = Some(change.position);
         }
         let joined = match row.last() {
-            Some(last) if merge && last.behind == change.behind => join(last, &change, special),
+            Some(last)
+                if merge
+                    && last.behind == change.behind
+                    && !barriers.is_written_between(change.id, from, change.position) =>
+            {
+                join(last, &change, special)
+            }
             _ => None,
         };
         match (joined, row.last_mut()) {
@@ -146,7 +182,10 @@ pub(crate) fn fold<'a>(
                 last.count(tally, Outcome::Folded);
                 *last = joined;
             }
-            _ => row.push(change),
+            _ => {
+                from = change.position;
+                row.push(change);
+            }
         }
     }
     flush(&mut row, &mut rounds);

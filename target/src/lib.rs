@@ -60,6 +60,7 @@ mod target;
 pub mod unique;
 mod work;
 mod writer;
+mod written;
 
 pub use batch::{Applied, Batch, Checkpoint, Counts, QuarantineEntry};
 pub use connect::{Role, Settings, connect, connect_lazy};

@@ -32,6 +32,8 @@ fn folded(changes: Vec<Change<'static>>, barriers: &Barriers, merge: bool) -> Ve
         Special { deleted_at: Some(3), version: Some(4), brought: 0b10110, ..Special::default() };
     let mut tally = Tally::default();
     tally.main(TableId(0), "t", "stream");
+    let mut changes = changes;
+    sort(&mut changes);
     let rounds = fold(changes, special, barriers, merge, &mut tally);
     rounds
         .into_iter()
@@ -115,4 +117,34 @@ fn careful_folding_merges_nothing() {
         folded(vec![whole(1, "a", "x"), partial(2, "b"), partial(3, "c")], &none, false).len(),
         3
     );
+}
+
+#[test]
+fn an_image_that_comes_again_lends_nothing_to_a_newer_one() {
+    let at = |n| Position::streamed(Lsn::ZERO, n);
+    let folded_at = |written: Option<u64>, changes: Vec<Change<'static>>| {
+        let mut barriers = Barriers::default();
+        if let Some(written) = written {
+            barriers.add_written(Uuid::nil(), at(written));
+        }
+        folded(changes, &barriers, true)
+    };
+    let late = || vec![whole(10, "a", "x"), partial(30, "c")];
+    let apart = ["10 Upsert i,a,x,-,1 0", "30 Upsert i,c,-,-,1 100"];
+    let joined = ["30 Upsert i,c,x,-,1 0"];
+    assert_eq!(folded_at(None, late()), joined);
+    assert_eq!(folded_at(Some(9), late()), joined);
+    assert_eq!(folded_at(Some(10), late()), apart);
+    assert_eq!(folded_at(Some(20), late()), apart);
+    // Both are stale.
+    assert_eq!(folded_at(Some(30), late()), joined);
+    // What is joined is as old as the oldest of it.
+    let again = || vec![whole(10, "a", "x"), partial(20, "b"), partial(30, "c")];
+    let stale_first = ["20 Upsert i,b,x,-,1 0", "30 Upsert i,c,-,-,1 100"];
+    assert_eq!(folded_at(Some(20), again()), stale_first);
+    assert_eq!(folded_at(Some(15), again()), ["10 Upsert i,a,x,-,1 0", "30 Upsert i,c,-,-,1 100"]);
+    // A whole image needs nobody.
+    assert_eq!(folded_at(Some(20), vec![whole(10, "a", "x"), whole(30, "c", "z")]).len(), 1);
+    let through = vec![whole(10, "a", "x"), whole(25, "b", "y"), partial(30, "c")];
+    assert_eq!(folded_at(Some(20), through), ["30 Upsert i,c,y,-,1 0"]);
 }
