@@ -71,12 +71,17 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let transactions = proptest::collection::vec(proptest::collection::vec(step(), 1..4), 1..16);
     let repeats = proptest::collection::vec((0..PARTITIONS, 0..40_usize, 1..12_usize), 0..4);
+    let echoes = proptest::collection::vec((0..PARTITIONS, 0..40_usize, 0..40_usize), 0..4);
     let happenings = proptest::collection::vec(happening(), 10..70);
-    (transactions, repeats, happenings, any::<bool>()).prop_map(
-        |(transactions, repeats, happenings, ordered): (Vec<Vec<Step>>, _, _, _)| {
+    (transactions, (repeats, echoes), happenings, any::<bool>()).prop_map(
+        |(transactions, (repeats, echoes), happenings, ordered): (Vec<Vec<Step>>, _, _, _)| {
             let mut legacy = Legacy::run(&transactions, ordered);
             for (partition, end, back) in repeats {
                 repeat(&mut legacy, partition, (end, back));
+            }
+            // Where the offset is the order, a single message that comes late passes for a newer one.
+            for (partition, from, to) in echoes.into_iter().filter(|_| ordered) {
+                echo(&mut legacy, partition, (from, to));
             }
             Case { legacy, happenings }
         },
@@ -89,6 +94,14 @@ fn repeat(legacy: &mut Legacy, partition: usize, (end, back): (usize, usize)) {
     let end = end.min(log.len());
     let again = log[end.saturating_sub(back)..end].to_vec();
     log.splice(end..end, again);
+}
+
+/// One message comes once more, somewhere later.
+fn echo(legacy: &mut Legacy, partition: usize, (from, to): (usize, usize)) {
+    let log = &mut legacy.logs[partition];
+    if let Some(record) = log.get(from).cloned() {
+        log.insert(to.clamp(from + 1, log.len()), record);
+    }
 }
 
 struct Member {
