@@ -4,7 +4,7 @@
 //! decoding keeps a core busy. While Postgres writes one batch, the next is made here.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -58,6 +58,8 @@ pub(super) struct Reader {
     /// The tables that Postgres says are not followed.
     pub(super) held: watch::Receiver<Held>,
     pub(super) subscribed: BTreeSet<String>,
+    /// The topics that there are, with their numbers of partitions.
+    counts: BTreeMap<String, i32>,
     pub(super) generation: u64,
     /// The assignment, as it was at its beginning.
     pub(super) owned: Vec<Owned>,
@@ -108,6 +110,7 @@ impl Reader {
             clock,
             held,
             subscribed: BTreeSet::new(),
+            counts: BTreeMap::new(),
             generation: 0,
             owned: Vec::new(),
             opened: None,
@@ -267,7 +270,9 @@ impl Reader {
                 return Ok(());
             }
         };
-        let names: BTreeSet<String> = existing.into_keys().collect();
+        self.tell_growth(&existing);
+        let names: BTreeSet<String> = existing.keys().cloned().collect();
+        self.counts = existing;
         if names.is_empty() {
             let prefix = &self.shared.settings.topic_prefix;
             let why = format!("topics of the connector `{prefix}`: there are none yet");
@@ -281,6 +286,23 @@ impl Reader {
         self.client.subscribe(&list).map_err(kafka("subscribing"))?;
         self.subscribed = names;
         Ok(())
+    }
+
+    /// With more partitions the rows' keys move, and a row's changes are in order no more. Positions
+    /// sort out which is the newest, but not what a newer one leaves out.
+    fn tell_growth(&self, existing: &BTreeMap<String, i32>) {
+        for (topic, now) in existing {
+            let Some(before) = self.counts.get(topic).filter(|before| *before < now) else {
+                continue;
+            };
+            tracing::warn!(
+                topic,
+                before,
+                now,
+                "the topic has more partitions: a large value that was changed meanwhile may be an \
+                 older one; reconcile the table, and backfill it again where it differs"
+            );
+        }
     }
 
     fn tell_progress(&mut self, now: Instant) {

@@ -180,6 +180,7 @@ async fn more_partitions() {
     world.produce_the_rest().await;
     world.caught_up(&mut process).await;
     oracle::assert_rows(&world).await;
+    assert!(process.words().contains("has more partitions"), "{}", process.words());
     process.stop().await;
     oracle::assert_accounts(&world, 1).await;
     world.stop().await;
