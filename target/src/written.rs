@@ -21,17 +21,14 @@ pub(crate) async fn load(
     }
     let plan = session.target.entity(entity)?;
     let table = Ident::qualified(&plan.target_schema, &plan.target_table);
+    // Scalar subqueries go row by row over the indexes; joins may not.
     let rows = sqlx::query(AssertSqlSafe(format!(
-        "select w.id, t.source_position as position
-         from unnest($1::uuid[]) as w (id) join {table} as t on t.id = w.id
-         where t.source_position is not null
-         union all
-         select d.id, d.position from unnest($1::uuid[]) as w (id)
-         join ficus.tombstone as d on d.entity = $2 and d.id = w.id
-         union all
-         select a.row_id, greatest(a.position, a.ended_position)
-         from unnest($1::uuid[]) as w (id)
-         join ficus.archive as a on a.entity = $2 and a.row_id = w.id"
+        "select w.id, greatest(
+           (select t.source_position from {table} as t where t.id = w.id),
+           (select d.position from ficus.tombstone as d where d.entity = $2 and d.id = w.id),
+           (select greatest(a.position, a.ended_position) from ficus.archive as a
+            where a.entity = $2 and a.row_id = w.id order by a.id desc limit 1)) as position
+         from unnest($1::uuid[]) as w (id)"
     )))
     .bind(ids)
     .bind(session.target.registered(entity)?.number)
@@ -39,7 +36,8 @@ pub(crate) async fn load(
     .await
     .map_err(Error::postgres(format!("asking where the rows of {} are", plan.name)))?;
     for row in rows {
-        if let Some(position) = Position::from_slice(row.get("position")) {
+        let position: Option<&[u8]> = row.get("position");
+        if let Some(position) = position.and_then(Position::from_slice) {
             barriers.add_written(row.get("id"), position);
         }
     }
