@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use mapping::position::Lsn;
 
 use crate::{
-    batch::Incoming,
+    batch::{Incoming, copied::Copied},
     decode::{Decoder, Message, Op},
     error::Error,
 };
@@ -31,48 +31,13 @@ const MESSAGE_BYTES: usize = 160;
 /// A message that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<u8>,
-    timestamp_ms: Option<i64>,
-    fingerprint: Option<i64>,
+    pub(crate) message: Copied,
     transaction: Option<Lsn>,
 }
 
 impl Waiting {
-    fn new(incoming: &Incoming<'_>, transaction: Option<Lsn>) -> Self {
-        Self {
-            topic: incoming.topic.to_owned(),
-            partition: incoming.partition,
-            offset: incoming.offset,
-            key: incoming.key.map(<[u8]>::to_vec),
-            value: incoming.value.map(<[u8]>::to_vec),
-            headers: incoming.headers.to_vec(),
-            timestamp_ms: incoming.timestamp_ms,
-            fingerprint: incoming.fingerprint,
-            transaction,
-        }
-    }
-
-    pub(crate) fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            topic: &self.topic,
-            partition: self.partition,
-            offset: self.offset,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: &self.headers,
-            timestamp_ms: self.timestamp_ms,
-            fingerprint: self.fingerprint,
-        }
-    }
-
     fn bytes(&self) -> usize {
-        let length = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-        MESSAGE_BYTES + length(&self.key) + length(&self.value) + self.headers.len()
+        MESSAGE_BYTES + self.message.bytes()
     }
 }
 
@@ -134,13 +99,13 @@ impl Sequencer {
     /// [`Error::NoTransaction`], [`Error::TransactionTooLarge`].
     pub(crate) fn push(&mut self, incoming: &Incoming<'_>) -> Result<(), Error> {
         let transaction = self.transaction_of(incoming)?;
-        let waiting = Waiting::new(incoming, transaction);
+        let waiting = Waiting { message: Copied::new(incoming), transaction };
         let bytes = waiting.bytes();
         self.bytes += bytes;
         if let Some(known) = transaction.and_then(|lsn| self.transactions.get_mut(&lsn)) {
             known.bytes += bytes;
         }
-        let place = (waiting.topic.clone(), waiting.partition);
+        let place = (incoming.topic.to_owned(), incoming.partition);
         self.queues.entry(place).or_default().push_back(waiting);
         self.check_size()
     }

@@ -6,6 +6,7 @@
 
 mod aside;
 mod change;
+pub(crate) mod copied;
 mod drift;
 mod headers;
 mod holds;

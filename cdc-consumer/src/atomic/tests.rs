@@ -67,8 +67,8 @@ fn push(sequencer: &mut Sequencer, record: &Record, offset: i64) -> Result<(), E
 fn free(sequencer: &mut Sequencer) -> Vec<Vec<String>> {
     std::iter::from_fn(|| {
         let group = sequencer.next();
-        let name = |w: &Waiting| {
-            format!("{}/{}@{}", w.topic.rsplit('.').next().unwrap(), w.partition, w.offset)
+        let name = |Waiting { message: m, .. }: &Waiting| {
+            format!("{}/{}@{}", m.topic.rsplit('.').next().unwrap(), m.partition, m.offset)
         };
         (!group.is_empty()).then(|| group.iter().map(name).collect())
     })

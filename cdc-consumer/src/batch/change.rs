@@ -5,7 +5,10 @@ use std::sync::Arc;
 use mapping::plan::{Context, EntityId, Outcome, TablePlan, TableRole};
 use target::{batch::LeftOut, drift::DriftKind, reselect::Reselect};
 
-use super::{Batcher, Incoming, count, drift::Met, route::Route, table::Change, waiting::Waiting};
+use super::{
+    Batcher, Incoming, copied::Copied, count, drift::Met, route::Route, table::Change,
+    waiting::Waiting,
+};
 use crate::decode::{Event, Message, TransactionMark};
 
 impl Batcher {
@@ -136,7 +139,8 @@ impl Batcher {
         if let Outcome::Rejected(rejection) = mapped {
             if rejection.rule == "type.unknown" && !has_waited {
                 self.open.read_one(table);
-                self.open.waiting.push(Waiting::new(incoming, now_us));
+                let message = Copied::new(incoming);
+                self.open.waiting.push(Waiting { message, now_us });
                 return true;
             }
             let mut entry = self.entry(incoming, table, &change);
@@ -192,7 +196,7 @@ impl Batcher {
     pub(super) fn settle_waiting(&mut self) {
         let plan = Arc::clone(&self.plan);
         for waiting in std::mem::take(&mut self.open.waiting) {
-            let incoming = waiting.incoming();
+            let incoming = waiting.message.incoming();
             // It was decoded before, so it is an event of a table.
             let Ok(Message::Data(event)) = self.decoder.decode(incoming.topic, incoming.value)
             else {

@@ -139,7 +139,7 @@ impl Reader {
                 return Ok(());
             }
             for waiting in &group {
-                self.batcher.push(&waiting.incoming(), now_us())?;
+                self.batcher.push(&waiting.message.incoming(), now_us())?;
             }
             if !self.batcher.stops().is_empty() {
                 self.stop_whole();
