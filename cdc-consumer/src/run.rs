@@ -11,6 +11,7 @@ mod client;
 mod fences;
 mod flush;
 mod gaps;
+mod growth;
 mod holds;
 mod peek;
 mod preparer;

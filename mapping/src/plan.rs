@@ -418,6 +418,22 @@ impl Plan {
         self.entities.iter().flat_map(|entity| &entity.parts).any(|part| part.reselected != 0)
     }
 
+    /// Whether a change of the table may leave out a value that nobody asks for again: what stays then
+    /// is the newest one that came before, so its changes have to be applied in their order.
+    #[must_use]
+    pub fn needs_order(&self, table: &TablePlan) -> bool {
+        table.compiled.candidates.iter().any(|candidate| {
+            let entity = self.entities.get(usize::from(candidate.entity.0));
+            let part = entity.and_then(|entity| entity.parts.get(usize::from(candidate.part)));
+            let reselected = part.map_or(0, |part| part.reselected);
+            // Bit 0 is the id.
+            candidate.fields.iter().zip(1..ColumnMask::BITS).any(|(field, bit)| {
+                let is_lob = |source: &usize| table.columns.get(*source).is_some_and(|c| c.lob);
+                field.sources().iter().any(is_lob) && reselected & (1 << bit) == 0
+            })
+        })
+    }
+
     /// The columns whose content goes to an object store, as `entity.column`.
     #[must_use]
     pub fn object_columns(&self) -> Vec<String> {

@@ -62,6 +62,8 @@ pub enum StopReason {
     Drift,
     /// So much of it goes to quarantine that the mapping must be wrong, and not the rows.
     Flood,
+    /// Its topic has more partitions than before, so that its changes are in order no more.
+    Partitions,
 }
 
 impl StopReason {
@@ -72,6 +74,7 @@ impl StopReason {
             Self::Gap => "gap",
             Self::Drift => "drift",
             Self::Flood => "flood",
+            Self::Partitions => "partitions",
         }
     }
 }
@@ -161,9 +164,9 @@ impl Target {
         self.store_drift(connection, &batch.drift).await
     }
 
-    /// A table that is stopped stays so, with the first reason; but a gap, which needs a new copy,
-    /// takes the place of any other.
-    async fn store_stop(
+    /// A table that is stopped stays so, with the first reason; but what needs a new copy takes the
+    /// place of what does not, and a gap, which takes deletes with it, of any other.
+    pub(crate) async fn store_stop(
         &self,
         connection: &mut PgConnection,
         stop: &TableStop,
@@ -175,7 +178,8 @@ impl Target {
              on conflict (source_table) do update
              set state = 'stopped', reason = excluded.reason, detail = excluded.detail,
                  remedy = excluded.remedy, since = clock_timestamp()
-             where t.state <> 'stopped' or (excluded.reason = 'gap' and t.reason <> 'gap')",
+             where t.state <> 'stopped' or (excluded.reason = 'gap' and t.reason <> 'gap')
+                or (excluded.reason = 'partitions' and t.reason in ('drift', 'flood'))",
         )
         .bind(&table)
         .bind(stop.reason.as_str())

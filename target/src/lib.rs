@@ -8,7 +8,7 @@
 //! step), `fold` (many changes of one row become one), `lane` and `parts` (rows into tables),
 //! `archive` (and out of them),
 //! `keys` (ids); then the rest: [`partition`], [`chunk`], [`fence`], [`compare`], [`domain`],
-//! [`follow`], [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs
+//! [`follow`], [`topic`], [`quarantine`], [`report`], [`status`], [`look`]; [`schema`] stands beside: it needs
 //! no plan's registration, and writes nothing.
 
 mod apply;
@@ -57,6 +57,7 @@ pub mod status;
 pub mod stream;
 mod tally;
 mod target;
+pub mod topic;
 pub mod unique;
 mod work;
 mod writer;

@@ -5,7 +5,7 @@
 //! librdkafka ask for offsets that it does not need. `auto.offset.reset=error` makes sure that
 //! nobody ever jumps.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
@@ -18,6 +18,7 @@ use target::{Disposition, Target};
 use tokio::runtime::Handle;
 
 use super::{
+    growth,
     peek::{self, Found, Place},
     shared::{Notice, Shared},
     topics::{ASK, offsets},
@@ -187,13 +188,27 @@ impl Callbacks {
     /// Claims partitions in Postgres and checks that Kafka still has what comes next.
     fn claim(&self, client: &Client, partitions: &[(String, i32)]) -> Result<Vec<Owned>, Error> {
         let shared = &self.shared;
+        // Before the reading thread looks at the topics again, a new partition may be ours.
+        let mut counts: BTreeMap<String, i32> = BTreeMap::new();
+        for (topic, partition) in partitions {
+            let count = counts.entry(topic.clone()).or_default();
+            *count = (*count).max(partition + 1);
+        }
+        let look = || growth::look(shared, &self.target, &counts);
+        let looked = self.runtime.block_on(self.patiently("looking for new partitions", look))?;
+        if looked.is_none() {
+            return Ok(Vec::new());
+        }
         let lows = self.ask(client, partitions, Offset::Beginning)?;
         let highs = self.ask(client, partitions, Offset::End)?;
         let owner = format!("{}/{}", shared.settings.group, std::process::id());
         let mut owned = Vec::with_capacity(partitions.len());
         let mut remembered = Vec::new();
         for ((topic, partition, low), (_, _, high)) in lows.into_iter().zip(highs) {
-            let claim = self.runtime.block_on(self.claim_one(&topic, partition, &owner))?;
+            let doing = format!("claiming {topic}/{partition}");
+            let group = &shared.settings.group;
+            let claim = || self.target.claim_partition(group, &topic, partition, &owner);
+            let claim = self.runtime.block_on(self.patiently(&doing, claim))?;
             let Some(claim) = claim else { return Ok(Vec::new()) };
             let start = Start { topic, partition, low, high, claim };
             remembered.extend(start.remembered());
@@ -265,20 +280,17 @@ impl Callbacks {
         }
     }
 
-    /// Claims a partition; `None` when the run ends meanwhile.
-    async fn claim_one(
+    /// Asks Postgres until it answers; `None` when the run ends meanwhile.
+    async fn patiently<T, F: Future<Output = Result<T, target::Error>>>(
         &self,
-        topic: &str,
-        partition: i32,
-        owner: &str,
-    ) -> Result<Option<target::partition::Claim>, Error> {
+        doing: &str,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<T>, Error> {
         let shared = &self.shared;
         let mut attempt = 0;
         loop {
-            let claim =
-                self.target.claim_partition(&shared.settings.group, topic, partition, owner);
-            let error = match claim.await {
-                Ok(claim) => return Ok(Some(claim)),
+            let error = match ask().await {
+                Ok(answer) => return Ok(Some(answer)),
                 Err(error) => error,
             };
             // At the start a missing grant or table is for the operator; later on, for patience.
@@ -287,7 +299,7 @@ impl Callbacks {
                 Disposition::Retry | Disposition::RetrySmaller | Disposition::Reclaim => {}
                 Disposition::RetrySlowly if proven => {}
                 Disposition::RetrySlowly | Disposition::Quarantine | Disposition::Stop => {
-                    let doing = format!("claiming {topic}/{partition}");
+                    let doing = doing.to_owned();
                     return Err(Error::Target { doing, source: Box::new(error) });
                 }
             }

@@ -114,7 +114,7 @@ fn not_captured(plan: &Plan, table: &TablePlan) -> (String, String) {
 }
 
 /// The stream goes on by itself when the copy is done.
-fn copy_again(plan: &Plan, table: &TablePlan) -> String {
+pub(super) fn copy_again(plan: &Plan, table: &TablePlan) -> String {
     let names: Vec<&str> = plan
         .entities
         .iter()

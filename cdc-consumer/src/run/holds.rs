@@ -10,10 +10,11 @@ use mapping::plan::{Plan, TableId};
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer, error::KafkaResult};
 use target::{
     Target,
-    follow::{Follow, TableState},
+    follow::{Follow, StopReason, TableState},
 };
 
 use super::{
+    growth,
     reader::Reader,
     shared::{Held, Shared},
     topics,
@@ -31,7 +32,14 @@ pub(super) async fn watch(shared: Arc<Shared>, target: Arc<Target>, plan: Arc<Pl
             () = shared.stop.cancelled() => return,
         }
         match target.table_states().await {
-            Ok(states) => shared.know_held(held(&plan, states)),
+            Ok(states) => {
+                if states.iter().any(|state| state.reason == StopReason::Partitions.as_str())
+                    && let Err(error) = growth::heal(&target).await
+                {
+                    tracing::debug!(%error, "asking which tables were copied again");
+                }
+                shared.know_held(held(&plan, states));
+            }
             Err(error) => tracing::debug!(%error, "asking which tables are followed"),
         }
         if let Some(until) = shared.settings.until

@@ -4,7 +4,7 @@
 //! decoding keeps a core busy. While Postgres writes one batch, the next is made here.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     client::Client,
-    peek,
+    growth, peek,
     shared::{Held, Notice, Shared, Work},
     silence::Silence,
     topics,
@@ -57,9 +57,8 @@ pub(super) struct Reader {
     pub(super) clock: Clock,
     /// The tables that Postgres says are not followed.
     pub(super) held: watch::Receiver<Held>,
-    pub(super) subscribed: BTreeSet<String>,
-    /// The topics that there are, with their numbers of partitions.
-    counts: BTreeMap<String, i32>,
+    /// The topics that are subscribed to, with their numbers of partitions.
+    pub(super) subscribed: BTreeMap<String, i32>,
     pub(super) generation: u64,
     /// The assignment, as it was at its beginning.
     pub(super) owned: Vec<Owned>,
@@ -109,8 +108,7 @@ impl Reader {
             target,
             clock,
             held,
-            subscribed: BTreeSet::new(),
-            counts: BTreeMap::new(),
+            subscribed: BTreeMap::new(),
             generation: 0,
             owned: Vec::new(),
             opened: None,
@@ -237,7 +235,7 @@ impl Reader {
         self.generation = 0;
         self.fenced = None;
         self.opened = None;
-        let names: Vec<&str> = self.subscribed.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.subscribed.keys().map(String::as_str).collect();
         self.client.subscribe(&names).map_err(kafka("subscribing"))
     }
 
@@ -270,39 +268,26 @@ impl Reader {
                 return Ok(());
             }
         };
-        self.tell_growth(&existing);
-        let names: BTreeSet<String> = existing.keys().cloned().collect();
-        self.counts = existing;
-        if names.is_empty() {
+        if existing.is_empty() {
             let prefix = &self.shared.settings.topic_prefix;
             let why = format!("topics of the connector `{prefix}`: there are none yet");
             self.shared.tell(State::Waiting, Some(why));
         }
-        if names.is_empty() || names == self.subscribed {
+        if existing.is_empty() || existing == self.subscribed {
             return Ok(());
         }
-        tracing::info!(topics = names.len(), "subscribing");
-        let list: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.client.subscribe(&list).map_err(kafka("subscribing"))?;
-        self.subscribed = names;
-        Ok(())
-    }
-
-    /// With more partitions the rows' keys move, and a row's changes are in order no more. Positions
-    /// sort out which is the newest, but not what a newer one leaves out.
-    fn tell_growth(&self, existing: &BTreeMap<String, i32>) {
-        for (topic, now) in existing {
-            let Some(before) = self.counts.get(topic).filter(|before| *before < now) else {
-                continue;
-            };
-            tracing::warn!(
-                topic,
-                before,
-                now,
-                "the topic has more partitions: a large value that was changed meanwhile may be an \
-                 older one; reconcile the table, and backfill it again where it differs"
-            );
+        let look = growth::look(&self.shared, &self.target, &existing);
+        if let Err(error) = self.runtime.block_on(look) {
+            self.shared.tell(State::Waiting, Some(format!("postgres: {error}")));
+            return Ok(());
         }
+        if !existing.keys().eq(self.subscribed.keys()) {
+            tracing::info!(topics = existing.len(), "subscribing");
+            let names: Vec<&str> = existing.keys().map(String::as_str).collect();
+            self.client.subscribe(&names).map_err(kafka("subscribing"))?;
+        }
+        self.subscribed = existing;
+        Ok(())
     }
 
     fn tell_progress(&mut self, now: Instant) {

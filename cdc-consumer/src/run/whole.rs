@@ -184,7 +184,7 @@ impl Reader {
         }
         // While the brokers don't answer, nothing is released.
         let Ok(existing) = self.topics.existing(&self.client) else { return Ok(()) };
-        let subscribed = existing.iter().filter(|(name, _)| self.subscribed.contains(*name));
+        let subscribed = existing.iter().filter(|(name, _)| self.subscribed.contains_key(*name));
         let all = subscribed.map(|(_, count)| usize::try_from(*count).unwrap_or(0)).sum();
         if owned < all {
             let group = self.shared.settings.group.clone();

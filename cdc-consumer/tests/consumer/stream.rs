@@ -2,6 +2,7 @@
 
 mod atomic;
 mod gaps;
+mod growth;
 mod holds;
 mod postgres;
 mod tail;

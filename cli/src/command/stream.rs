@@ -55,16 +55,18 @@ pub(crate) async fn run(command: &StreamCommand, settings: &Settings) -> anyhow:
     Ok(Exit::Success)
 }
 
-/// To go on after a gap is to accept what is lost; without a word nobody does.
+/// To go on where only a new copy heals is to accept what is lost; without a word nobody does.
 fn accept_knowingly(
     plan: &Plan,
     tables: &BTreeSet<TableId>,
     states: &[TableState],
 ) -> anyhow::Result<()> {
     let names: Vec<String> = tables.iter().map(|table| table_name(plan, *table)).collect();
-    let gap =
-        states.iter().find(|s| s.reason == StopReason::Gap.as_str() && names.contains(&s.table));
-    let Some(state) = gap else { return Ok(()) };
+    let needs_copy = |state: &&TableState| {
+        [StopReason::Gap, StopReason::Partitions].iter().any(|r| r.as_str() == state.reason)
+    };
+    let lossy = states.iter().filter(needs_copy).find(|s| names.contains(&s.table));
+    let Some(state) = lossy else { return Ok(()) };
     Err(usage(format!(
         "{}; {}. To go on without, and so to accept the loss, say why with --reason",
         state.detail, state.remedy

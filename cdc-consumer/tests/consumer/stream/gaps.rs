@@ -31,25 +31,25 @@ fn asked(world: &World, first: Option<Capture>) -> (watch::Sender<Option<Capture
     (sender, Settings { capture, ..world.settings() })
 }
 
-async fn send(world: &World, number: u32, at: u32) {
+pub(super) async fn send(world: &World, number: u32, at: u32) {
     let at = At { lsn: at, order: Some(1) };
     let row = Contract::new(&format!("N{number}"), 1, Some("terms"));
     world.send(TOPIC, 0, &Record::insert(&row, at)).await;
     world.send(PAYMENTS, 0, &Record::payment(number, 1, at)).await;
 }
 
-async fn paid(world: &World, count: usize) {
+pub(super) async fn paid(world: &World, count: usize) {
     world
         .eventually("the payments are there", async |world| world.payments().await.len() == count)
         .await;
 }
 
-async fn is(world: &World, state: &str) {
+pub(super) async fn is(world: &World, state: &str) {
     world.eventually(state, async |world| world.state_of("Contract").await == state).await;
 }
 
 /// A copy of a table, as a backfill leaves it.
-async fn copy(world: &World, table: &str, low: u32, done: bool) {
+pub(super) async fn copy(world: &World, table: &str, low: u32, done: bool) {
     let table = world.table(table);
     let target = &world.target;
     let run = target.start_run(&serde_json::Value::Null).await.unwrap().id;

@@ -106,6 +106,12 @@ fn messages(page: &mut Page, progress: &Progress) {
         page.sample("ficus_stream_messages_total", &[("kind", kind)], count);
     }
     page.family(
+        "ficus_stream_lone_tombstones_total",
+        "counter",
+        "Tombstones without their delete: each may have left a row behind.",
+    );
+    page.sample("ficus_stream_lone_tombstones_total", &[], messages.lone_tombstone);
+    page.family(
         "ficus_stream_unmapped_events_total",
         "counter",
         "Events of tables that no mapping file names.",
