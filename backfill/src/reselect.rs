@@ -63,8 +63,10 @@ pub async fn run(job: Job) {
     let mut pause = PAUSE;
     while !reader.job.cancel.is_cancelled() {
         let wait = match reader.round().await {
-            Ok(0) => PAUSE,
-            Ok(_) => Duration::ZERO,
+            Ok(read) => {
+                pause = PAUSE;
+                if read == 0 { PAUSE } else { Duration::ZERO }
+            }
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, source, "rows are not read again now: trying on");
@@ -73,9 +75,6 @@ pub async fn run(job: Job) {
                 pause
             }
         };
-        if wait <= PAUSE {
-            pause = PAUSE;
-        }
         tokio::select! {
             () = reader.job.cancel.cancelled() => {}
             () = tokio::time::sleep(wait) => {}

@@ -100,6 +100,7 @@ struct Open {
     waiting: Vec<Waiting>,
     drift: drift::Notes,
     rows: usize,
+    /// Of messages that are not among the kept ones.
     bytes: usize,
 }
 
@@ -184,11 +185,13 @@ impl Batcher {
         self.open.rows
     }
 
-    /// Bytes of messages collected, and of the objects that were made from them: a file that was
-    /// compressed may be much larger than its message.
+    /// Bytes of messages that are held (an inline schema counts once, or not at all), and of the
+    /// objects that were made from them: a file that was compressed may be much larger than its
+    /// message.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.open.bytes + self.open.batch.rows.object_byte_count()
+        let open = &self.open;
+        open.bytes + open.kept.byte_count() + open.batch.rows.object_byte_count()
     }
 
     /// Whether there is anything to commit.
@@ -288,6 +291,7 @@ impl Batcher {
             }
             Arrival::Foreign | Arrival::Waits => return Ok(()),
         }
+        let kept = self.open.kept.byte_count();
         let taken = match self.decoder.decode(topic, incoming.value) {
             Ok(Message::Data(event)) => self.push_event(incoming, &event, now_us),
             Ok(Message::Transaction(mark)) => self.push_mark(incoming, &mark),
@@ -305,7 +309,9 @@ impl Batcher {
             }
         };
         if taken {
-            self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
+            if self.open.kept.byte_count() == kept {
+                self.open.bytes += incoming.value.map_or(0, <[u8]>::len);
+            }
             self.offsets.accept(topic, partition, offset, incoming.fingerprint);
         }
         Ok(())

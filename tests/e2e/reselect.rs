@@ -65,19 +65,36 @@ async fn eventually(world: &World, sql: &'static str, wanted: usize) {
     panic!("{} and not {wanted}: {sql}", count(world, sql).await);
 }
 
+/// Waits until so many rows are in one of two states.
+async fn together(world: &World, first: &'static str, second: &'static str, wanted: usize) {
+    for _ in 0..LIMIT.as_secs() * 10 {
+        if count(world, first).await + count(world, second).await == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{first}, and {second}: not {wanted} together");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_the_stream_brings_without_their_terms_are_read_again() {
     let world = World::start(1_000, 9).await;
     let folder = tempfile::tempdir().expect("a folder");
     mappings(folder.path());
-    let from = folder.path().to_str().expect("UTF-8");
-    let mut consumer = world
-        .ficus(&["consume"])
-        .env("FICUS_PRODUCT_MAPPINGS", from)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::inherit())
-        .spawn()
-        .expect("it starts");
+    let saved = folder.path().join("catalog.json");
+    world.run(&["catalog", "save", saved.to_str().expect("UTF-8")]).await.success();
+    let words = folder.path().join("words");
+    let consume = || {
+        let mut command = world.ficus(&["consume"]);
+        let words = std::fs::File::create(&words).expect("a file");
+        command.env("FICUS_PRODUCT_MAPPINGS", folder.path());
+        command.stdout(std::process::Stdio::null()).stderr(words);
+        command
+    };
+    // One that can't read the legacy database says so, and leaves them to one that can.
+    let mut offline = consume();
+    offline.env_remove("FICUS_LEGACY_URL").env("FICUS_LEGACY_CATALOG", &saved);
+    let mut consumer = offline.spawn().expect("it starts");
     let catalog = world.legacy.database.catalog();
     let table = catalog.table(&LegacyTable::new("dbo", "Contract")).expect("the table");
     let terms = table.columns.iter().position(|column| column.name == "Terms").expect("terms");
@@ -85,17 +102,23 @@ async fn rows_that_the_stream_brings_without_their_terms_are_read_again() {
     // Nothing is copied, so the stream has only partial images of rows that are not there.
     let changed = set(&world, "OptimisticLockField", &LegacyValue::Int(77), has_terms);
     assert!(changed > 20, "{changed}");
+    let asked = "select count(*) from ficus.reselect";
     let refused = "select count(*) from ficus.quarantine where source_table = 'dbo.Contract'";
+    together(&world, asked, refused, changed).await;
+    let waiting = count(&world, asked).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(&world, asked).await, waiting);
+    assert!(waiting > 20, "{waiting}");
+    consumer.start_kill().expect("it is killed");
+    consumer.wait().await.expect("it is dead");
+    let said = std::fs::read_to_string(&words).expect("words");
+    assert!(said.contains("legacy.url is not set: rows that a mapping wants read again"), "{said}");
+    let mut consumer = consume().spawn().expect("it starts");
     let there = "select count(*) from contracts where version = 77 and terms is not null";
-    for _ in 0..LIMIT.as_secs() * 10 {
-        if count(&world, there).await + count(&world, refused).await == changed {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    together(&world, there, refused, changed).await;
     let found = count(&world, there).await;
-    assert_eq!(found + count(&world, refused).await, changed);
-    eventually(&world, "select count(*) from ficus.reselect", 0).await;
+    assert_eq!(found, waiting);
+    eventually(&world, asked, 0).await;
     eventually(&world, "select count(*) from ficus.parked", 0).await;
 
     set(&world, "Terms", &LegacyValue::Null, has_terms);

@@ -173,7 +173,7 @@ impl Batcher {
             self.open.batch.left_out.extend(left_out);
         } else {
             self.open.batch.tables.push(table.id);
-            self.open.kept.push(incoming, table.id);
+            self.open.kept.push(incoming, table.id, self.decoder.head(incoming.topic));
         }
         self.tables.recycle(change.values);
         true

@@ -1,6 +1,6 @@
 //! From a message's bytes to its kind and its parts.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use mapping::position::Lsn;
 
@@ -77,6 +77,12 @@ struct Payload<'a> {
 }
 
 impl Decoder {
+    /// What messages of a topic begin with, where they carry a schema: the same bytes for all of
+    /// them, until the table changes. A message may begin otherwise nevertheless.
+    pub(crate) fn head(&self, topic: &str) -> Option<&Arc<[u8]>> {
+        self.schemas.head(topic)
+    }
+
     /// Decodes a message's value. `topic` only helps to recognise its schema.
     ///
     /// # Errors

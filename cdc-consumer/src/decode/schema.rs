@@ -79,7 +79,7 @@ pub(crate) struct Parts<'a> {
 /// What stands before the payload, up to and including `"payload":`.
 #[derive(Debug)]
 struct Prefix {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     schema: Option<Arc<RowSchema>>,
 }
 
@@ -92,6 +92,11 @@ pub(crate) struct Schemas {
 }
 
 impl Schemas {
+    /// What the last message of a topic that began with a schema has before its payload.
+    pub(crate) fn head(&self, topic: &str) -> Option<&Arc<[u8]>> {
+        self.last.get(topic).map(|prefix| &prefix.bytes)
+    }
+
     /// Splits a message into schema and payload; one without a schema is all payload.
     pub(crate) fn split<'a>(
         &mut self,
