@@ -48,7 +48,7 @@ async fn one(
 ) -> anyhow::Result<Vec<Figure>> {
     let name = |what: &str| format!("{}: {what}", log.name());
     let mut decoded = Figure::new("apply", name("decode and map only, one core"), "events");
-    let mut fed = Figure::new("apply", name("messages from memory"), "events").floor(floor(&log));
+    let mut fed = Figure::new("apply", name("messages from memory"), "events");
     let through = if args.kafka.is_some() { "through a real broker" } else { "through the broker" };
     let mut consumed = Figure::new("apply", name(through), "events").floor(floor(&log));
     let mut raw = Vec::new();

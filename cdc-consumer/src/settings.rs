@@ -235,7 +235,7 @@ impl Settings {
             batch_idle_ms_max: 20,
             batch_age_ms_max: 500,
             batches_waiting_max: 1,
-            prefetch_bytes_max: 32 << 20,
+            prefetch_bytes_max: 16 << 20,
             message_bytes_max: 64 << 20,
             retry_ms_max: 5_000,
             topics_refresh_ms: 5_000,

@@ -94,9 +94,11 @@ fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
         // A broker answers one request of a connection after the other: a fetch that waits for
         // messages holds up every question, and the reading thread asks some.
         ("fetch.wait.max.ms", "50".into()),
-        ("fetch.message.max.bytes", (4_usize << 20).to_string()),
+        // An answer is held until its last message is read, and several of them beside the queue:
+        // smaller ones keep memory down, much smaller ones cost rate.
+        ("fetch.message.max.bytes", (2_usize << 20).to_string()),
         // A longer message comes nevertheless, alone.
-        ("fetch.max.bytes", (8_usize << 20).to_string()),
+        ("fetch.max.bytes", (4_usize << 20).to_string()),
         ("receive.message.max.bytes", (message_max + (9 << 20)).to_string()),
         ("reconnect.backoff.max.ms", "1000".into()),
         ("topic.metadata.refresh.interval.ms", "30000".into()),
