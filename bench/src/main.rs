@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
+    cdc_consumer::memory::give_large_blocks_back();
     bench::run()
 }

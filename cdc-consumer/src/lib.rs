@@ -20,6 +20,7 @@ pub mod error;
 mod flood;
 pub mod gap;
 pub mod line;
+pub mod memory;
 pub mod retry;
 pub mod run;
 pub mod settings;

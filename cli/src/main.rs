@@ -16,6 +16,7 @@ use clap::Parser;
 use crate::{args::Args, exit::Exit, settings::Settings};
 
 fn main() -> ExitCode {
+    cdc_consumer::memory::give_large_blocks_back();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(answer) => return out::clap(&answer).into(),
