@@ -13,3 +13,8 @@ create table ficus.topic (
 insert into ficus.topic
   select consumer_group, topic, max(partition) + 1 from ficus.partition group by 1, 2;
 grant select on ficus.topic to ficus_reader;
+
+-- What a chunk was read after heals what came before.
+alter table ficus.backfill_chunk add column begun_at timestamptz;
+comment on column ficus.backfill_chunk.begun_at is
+  'Before its first row was read; null where it was not begun yet.';

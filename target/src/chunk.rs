@@ -223,7 +223,8 @@ impl Target {
         let low = low.map(|low| low.as_bytes().to_vec());
         let step = sqlx::query(
             "update ficus.backfill_chunk
-             set low_watermark = coalesce(low_watermark, $3), updated_at = clock_timestamp(),
+             set low_watermark = coalesce(low_watermark, $3),
+                 begun_at = coalesce(begun_at, clock_timestamp()), updated_at = clock_timestamp(),
                  lease_until = clock_timestamp() + lease_ms * interval '1 ms'
              where id = $1 and owner_epoch = $2 and state = 'running'",
         )
@@ -410,7 +411,7 @@ impl Target {
                where id = $1 returning id)
              update ficus.backfill_chunk
              set state = 'ready', owner_epoch = owner_epoch + 1, last_key = null, rows = 0,
-                 low_watermark = null, high_watermark = null, lease_until = null,
+                 low_watermark = null, high_watermark = null, begun_at = null, lease_until = null,
                  updated_at = clock_timestamp()
              where run in (select id from open) and ($2::text is null or source_table = $2)",
         )

@@ -95,11 +95,11 @@ impl Target {
                select max(c.run) as run from ficus.backfill_chunk c
                join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned'
                where c.source_table = s.source_table) newest
-             join ficus.backfill_run r on r.id = newest.run and r.started_at > s.since
+             join ficus.backfill_chunk c
+               on c.run = newest.run and c.source_table = s.source_table
              where s.state = 'stopped' and s.reason = $1
-               and not exists (
-                 select from ficus.backfill_chunk c
-                 where c.run = r.id and c.source_table = s.source_table and c.state <> 'done')
+             group by s.source_table
+             having bool_and(c.state = 'done' and coalesce(c.begun_at > s.since, false))
              order by 1",
         )
         .bind(StopReason::Partitions.as_str())

@@ -55,6 +55,18 @@ pub(super) async fn copy(world: &World, table: &str, low: u32, done: bool) {
     let run = target.start_run(&serde_json::Value::Null).await.unwrap().id;
     let plan = ChunkPlan { table, number: 0, after: None, up_to: None };
     target.plan_chunks(run, &[plan]).await.unwrap();
+    read(world, run, low, done).await;
+}
+
+/// The newest copy is made anew, as `--restart` does.
+pub(super) async fn copy_again(world: &World, table: &str, low: u32) {
+    let run = world.target.latest_run().await.unwrap().unwrap().id;
+    world.target.reset_chunks(run, Some(world.table(table))).await.unwrap();
+    read(world, run, low, true).await;
+}
+
+async fn read(world: &World, run: i64, low: u32, done: bool) {
+    let target = &world.target;
     let claim =
         target.claim_chunk(run, None, "me", Duration::from_secs(60)).await.unwrap().unwrap();
     target.begin_chunk(&claim, Some(lsn(low))).await.unwrap();

@@ -1,7 +1,7 @@
 //! Topics that get more partitions.
 
 use super::{
-    gaps::{copy, is, paid, send},
+    gaps::{copy, copy_again, is, paid, send},
     world::World,
 };
 use crate::fixture::{PAYMENTS, TOPIC};
@@ -47,7 +47,7 @@ async fn f18_more_partitions_stop_a_table_with_large_values_until_it_is_copied_a
     paid(&world, 3).await;
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     assert_eq!(world.state_of("Contract").await, "stopped partitions");
-    copy(&world, "Contract", 25, true).await;
+    copy_again(&world, "Contract", 25).await;
     is(&world, "following").await;
     world.eventually("all", async |world| world.contents_with_positions().await.len() == 3).await;
     // It is known now.
