@@ -1,6 +1,6 @@
 //! Rows become a transaction's worth of mapped rows.
 
-use legacy::LegacyRow;
+use legacy::{LegacyRow, payload::Form};
 use mapping::{
     plan::{
         Context, ObjectTypes, Outcome, Rejection, SourceChange, SourceOp, TablePlan, TableRole,
@@ -12,7 +12,7 @@ use target::{
     chunk::ChunkClaim,
 };
 
-use crate::{key, payload::Form};
+use crate::key;
 
 /// What is the same for all rows of one attempt at a chunk.
 pub(crate) struct Mapper<'a> {

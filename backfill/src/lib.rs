@@ -25,7 +25,6 @@ mod key;
 mod order;
 mod owner;
 mod patience;
-mod payload;
 pub mod progress;
 pub mod report;
 pub mod reselect;

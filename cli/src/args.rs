@@ -188,6 +188,25 @@ pub(crate) struct ReconcileArgs {
     /// The report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// How long rows in flight are read again, and the stream is waited for, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) patience: Option<u64>,
+    /// What to do about rows that differ: `plan` prints it, `apply` reads them again from the legacy
+    /// server, writes them at the position of that reading, and compares again
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) repair: Option<RepairMode>,
+    /// With --repair: remove target rows that the legacy side does not have
+    #[arg(long, requires = "repair")]
+    pub(crate) delete_extra: bool,
+}
+
+/// `ficus reconcile --repair`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RepairMode {
+    /// Only print what would be done
+    Plan,
+    /// Do it
+    Apply,
 }
 
 /// `ficus assess`.

@@ -249,6 +249,7 @@ impl<'a> Pair<'a> {
             same: resolved && left == right,
             tombstone: excuse(&self.target.tombstones),
             quarantine: quarantined.max(excuse(&self.target.parked)),
+            discarded: key.is_some_and(|key| self.target.discarded.contains(key)),
             same_as_last: candidate.last == Some(fingerprint),
         };
         Ok(Judged {

@@ -13,6 +13,7 @@ use crate::{
     decide::DifferenceKind,
     findings::{Findings, Found, pairs, stored},
     legacy_scan::Scan,
+    repair::Repair,
     report::Difference,
     rowhash::{BadShape, Comparer, split_field, values},
     subject::{Subject, entity, is_reference},
@@ -27,7 +28,10 @@ pub(crate) struct Composition {
     pub(crate) wrong: u64,
     /// Rows in the target table.
     pub(crate) target_rows: u64,
+    /// Those of them that somebody has made so.
+    pub(crate) tampered: u64,
     pub(crate) differences: Vec<Found>,
+    pub(crate) repairs: Vec<Repair>,
 }
 
 /// By entity, for those with several parts.
@@ -41,8 +45,12 @@ impl Compositions {
 
     /// All differences, to be stored with the others.
     pub(crate) fn into_findings(self) -> Findings {
-        let all = self.0.into_iter().flat_map(|(_, composition)| composition.differences);
-        Findings { differences: all.collect(), ..Findings::default() }
+        let mut all = Findings::default();
+        for (_, composition) in self.0 {
+            all.differences.extend(composition.differences);
+            all.repairs.extend(composition.repairs);
+        }
+        all
     }
 }
 
@@ -53,7 +61,8 @@ pub(crate) async fn check(scan: &Scan, target: &Target) -> Result<Compositions, 
         let Some(plan) = entity(&scan.plan, *id).filter(|plan| plan.parts.len() > 1) else {
             continue;
         };
-        let mut checker = Checker::new(plan, scan.settings.differences_max);
+        let limits = (scan.settings.differences_max, scan.settings.repairs_max);
+        let mut checker = Checker::new(plan, limits, scan.is_owned(plan));
         let mut each = |row: ComposedRow<'_>| checker.add(&row);
         let rows = tokio::select! {
             rows = target.scan_composed(*id, &mut each) => rows,
@@ -72,13 +81,16 @@ pub(crate) async fn check(scan: &Scan, target: &Target) -> Result<Compositions, 
 struct Checker<'a> {
     plan: &'a EntityPlan,
     whole: Subject,
-    limit: usize,
+    /// Of examples, and of rows to repair.
+    limits: (usize, usize),
+    /// Whether the domain is cut over.
+    is_owned: bool,
     composition: Composition,
     failed: bool,
 }
 
 impl<'a> Checker<'a> {
-    fn new(plan: &'a EntityPlan, limit: usize) -> Self {
+    fn new(plan: &'a EntityPlan, limits: (usize, usize), is_owned: bool) -> Self {
         let columns: Vec<usize> = (0..plan.columns.len()).collect();
         let whole = Subject {
             entity: plan.id,
@@ -90,7 +102,8 @@ impl<'a> Checker<'a> {
             comparer: Comparer::new(&plan.columns, |column| is_reference(plan, column)),
             columns,
         };
-        Self { plan, whole, limit, composition: Composition::default(), failed: false }
+        let composition = Composition::default();
+        Self { plan, whole, limits, is_owned, composition, failed: false }
     }
 
     fn add(&mut self, row: &ComposedRow<'_>) {
@@ -137,7 +150,18 @@ impl<'a> Checker<'a> {
 
     fn report(&mut self, row: &ComposedRow<'_>, parts: &[ScannedPart<'_>]) {
         self.composition.wrong += 1;
-        if self.composition.differences.len() >= self.limit {
+        self.composition.tampered += u64::from(!self.is_owned);
+        let id = Uuid::from_bytes(row.id);
+        if self.composition.repairs.len() < self.limits.1 {
+            self.composition.repairs.push(Repair {
+                entity: self.plan.name.clone(),
+                kind: DifferenceKind::Composed,
+                key: None,
+                id: Some(id),
+                has_position: row.position.is_some(),
+            });
+        }
+        if self.composition.differences.len() >= self.limits.0 {
             return;
         }
         let columns = match (row.fields, compose(self.plan, parts)) {
@@ -151,7 +175,6 @@ impl<'a> Checker<'a> {
             (Some(_), None) => "it was not the engine that wrote it",
             (Some(_), Some(_)) => "it is not what its parts make: it was changed by somebody",
         };
-        let id = Uuid::from_bytes(row.id);
         let shown = Difference {
             kind: DifferenceKind::Composed,
             part: None,
@@ -160,6 +183,7 @@ impl<'a> Checker<'a> {
             position: row.position.map(|position| position.to_string()),
             low: None,
             columns,
+            tampered: !self.is_owned,
             hint: hint.to_owned(),
         };
         let stored = stored(&self.plan.name, &shown, (Some(id), None, row.position));

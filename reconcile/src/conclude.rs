@@ -13,6 +13,9 @@ use crate::{
     subject::{entity, not_compared, tables_left_out},
 };
 
+/// The rule under which rejected rows are counted that a person has decided to leave behind.
+const DISCARDED_RULE: &str = "quarantine-discarded";
+
 /// What a run knows beside its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
@@ -85,6 +88,7 @@ fn domains(scan: &Scan, entities: &[EntityReport]) -> Vec<DomainReport> {
         all.push(DomainReport {
             domain: domain.to_owned(),
             whole: verdicts.len() == planned,
+            state: scan.domains.get(domain).map(ToString::to_string).unwrap_or_default(),
             verdict: Verdict::worst(verdicts),
         });
     }
@@ -116,6 +120,7 @@ impl Account {
             extra_in_flight: 0,
             incomplete: 0,
             composed_wrong: 0,
+            tampered: 0,
             later: 0,
             read_again: 0,
             columns: std::collections::BTreeMap::new(),
@@ -152,6 +157,12 @@ impl Account {
         if self.is_whole {
             report.target_rows += tally.digest.target_rows();
         }
+        if findings.discarded > 0 {
+            rows.ignored += findings.discarded;
+            let name = DISCARDED_RULE.to_owned();
+            report.ignored.push(Count { name, rows: findings.discarded });
+        }
+        report.tampered += findings.tampered;
         report.extra += findings.extra;
         report.extra_in_flight += findings.extra_in_flight;
         report.later += tally.later;
@@ -180,11 +191,18 @@ impl Account {
         let table = scan.subjects.get(index).table;
         let known = target.keyless_quarantined(table).await;
         let known = known.map_err(Error::target("counting the quarantine"))?;
-        let explained = keyless.min(known);
+        let (open, discarded) = known;
+        let explained = keyless.min(open);
+        let left = (keyless - explained).min(discarded);
         self.report.rows.quarantined += explained;
-        self.report.rows.missing += keyless - explained;
+        if left > 0 {
+            self.report.rows.ignored += left;
+            self.report.ignored.push(Count { name: DISCARDED_RULE.to_owned(), rows: left });
+        }
+        self.report.rows.missing += keyless - explained - left;
         self.report.notes.push(format!(
-            "{keyless} rows have no usable key; quarantine has {known} such entries open"
+            "{keyless} rows have no usable key; quarantine has {open} such entries open, and \
+             {discarded} that were discarded"
         ));
         Ok(())
     }
@@ -195,6 +213,7 @@ impl Account {
         report.target_rows += composition.target_rows;
         report.incomplete += composition.incomplete;
         report.composed_wrong += composition.wrong;
+        report.tampered += composition.tampered;
         let room = self.limit.saturating_sub(report.differences.len());
         let shown = composition.differences.iter().take(room).map(|found| found.shown.clone());
         report.differences.extend(shown);

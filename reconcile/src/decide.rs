@@ -72,6 +72,8 @@ pub(crate) struct Readings {
     pub(crate) tombstone: Option<Position>,
     /// The newest open quarantine entry of the key, parked changes included.
     pub(crate) quarantine: Option<Position>,
+    /// Whether a person has discarded the newest entry.
+    pub(crate) discarded: bool,
     /// Whether the last pass showed exactly the same two readings.
     pub(crate) same_as_last: bool,
 }
@@ -100,6 +102,8 @@ pub(crate) enum Decision {
     Agree,
     /// They disagree, and quarantine explains it.
     Quarantined,
+    /// The mapping rejects the row, and a person has decided that it stays behind.
+    Discarded,
     /// They disagree, and the row may be on its way.
     InFlight,
     /// They disagree.
@@ -118,6 +122,9 @@ pub(crate) fn decide(readings: &Readings, proof: Proof) -> Decision {
     };
     if is_explained(readings) {
         return Decision::Quarantined;
+    }
+    if readings.discarded && readings.legacy == LegacySeen::Rejected {
+        return Decision::Discarded;
     }
     if is_proven(readings, proof) { Decision::Different(kind) } else { Decision::InFlight }
 }

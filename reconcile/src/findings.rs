@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use mapping::{
     encode::display,
-    plan::{EntityPlan, PgType, Plan},
-    position::Lsn,
+    key::CanonicalKey,
+    plan::{EntityPlan, PgType},
+    position::{Lsn, Position},
 };
 use uuid::Uuid;
 
@@ -13,9 +14,11 @@ use crate::{
     Error,
     again::Judged,
     decide::{Decision, DifferenceKind, LegacySeen},
+    legacy_scan::Scan,
+    repair::Repair,
     report::{Difference, ValuePair},
     rowhash::values,
-    subject::{Subject, Subjects, entity, table},
+    subject::{Subject, entity, table},
 };
 
 /// What is shown instead of a sensitive value.
@@ -30,6 +33,8 @@ pub(crate) struct Findings {
     pub(crate) missing: u64,
     pub(crate) extra: u64,
     pub(crate) quarantined: u64,
+    /// Rejected rows that a person has decided to leave behind.
+    pub(crate) discarded: u64,
     pub(crate) in_flight: u64,
     /// Target rows without a legacy row that may be about to go.
     pub(crate) extra_in_flight: u64,
@@ -38,7 +43,10 @@ pub(crate) struct Findings {
     /// Rows that a later change than S made, or that are undecided: they may have come or gone.
     pub(crate) movers: u64,
     pub(crate) columns: BTreeMap<String, u64>,
+    /// Rows that somebody has changed in the target.
+    pub(crate) tampered: u64,
     pub(crate) differences: Vec<Found>,
+    pub(crate) repairs: Vec<Repair>,
 }
 
 /// A difference, and how it is stored.
@@ -48,10 +56,23 @@ pub(crate) struct Found {
     pub(crate) stored: target::report::Difference,
 }
 
+impl Found {
+    pub(crate) fn repair(&self) -> Repair {
+        Repair {
+            entity: self.stored.entity.clone(),
+            kind: self.shown.kind,
+            key: self.stored.key.as_deref().map(CanonicalKey::from_bytes),
+            id: self.stored.id,
+            has_position: self.stored.position.is_some(),
+        }
+    }
+}
+
 impl Findings {
     /// Rows read again that the legacy side has.
     pub(crate) fn present(&self) -> u64 {
-        self.equal + self.changed + self.missing + self.quarantined + self.in_flight
+        let held = self.quarantined + self.discarded;
+        self.equal + self.changed + self.missing + held + self.in_flight
     }
 
     /// Counts a row that is decided, or that nobody will decide any more.
@@ -61,6 +82,7 @@ impl Findings {
         match decision {
             Decision::Agree => self.equal += u64::from(is_there),
             Decision::Quarantined => self.quarantined += u64::from(is_there),
+            Decision::Discarded => self.discarded += u64::from(is_there),
             Decision::InFlight if is_there => self.in_flight += 1,
             Decision::InFlight => self.extra_in_flight += 1,
             Decision::Different(DifferenceKind::Missing) => self.missing += 1,
@@ -71,10 +93,15 @@ impl Findings {
         }
     }
 
-    /// Keeps a difference, up to a limit, and counts its columns.
-    pub(crate) fn keep(&mut self, found: Found, limit: usize) {
+    /// Keeps a difference, up to limits (of examples, and of rows to repair), and counts its
+    /// columns.
+    pub(crate) fn keep(&mut self, found: Found, (limit, repairs_max): (usize, usize)) {
         for pair in &found.shown.columns {
             *self.columns.entry(pair.column.clone()).or_default() += 1;
+        }
+        self.tampered += u64::from(found.shown.tampered);
+        if self.repairs.len() < repairs_max {
+            self.repairs.push(found.repair());
         }
         if self.differences.len() < limit {
             self.differences.push(found);
@@ -84,12 +111,11 @@ impl Findings {
 
 /// Describes a judged row that differs.
 pub(crate) fn describe(
-    plan: &Plan,
-    subjects: &Subjects,
+    scan: &Scan,
     judged: &Judged<'_>,
     (kind, low): (DifferenceKind, Option<Lsn>),
 ) -> Result<Found, Error> {
-    let subject = subjects.get(judged.candidate.subject);
+    let (plan, subject) = (&scan.plan, scan.subjects.get(judged.candidate.subject));
     let Some(entity) = entity(plan, subject.entity) else {
         return Err(Error::Task { what: "an entity is not in the plan".to_owned() });
     };
@@ -117,7 +143,8 @@ pub(crate) fn describe(
         position: position.map(|position| position.to_string()),
         low: low.map(|low| low.to_string()),
         columns,
-        hint: hint(kind, judged),
+        tampered: !scan.is_owned(entity) && is_tampered(kind, judged, low),
+        hint: hint(kind, judged, scan.is_owned(entity)),
     };
     let key = judged.candidate.key.as_ref().map(|key| key.as_bytes().to_vec());
     let stored = stored(&entity.name, &shown, (judged.candidate.id, key, position));
@@ -132,6 +159,7 @@ pub(crate) fn stored(
 ) -> target::report::Difference {
     let kind = match shown.kind {
         DifferenceKind::Missing => "missing",
+        _ if shown.tampered => "tampered",
         DifferenceKind::Extra => "extra",
         DifferenceKind::Changed => "changed",
         DifferenceKind::Unreported if position.is_some() => "changed",
@@ -198,19 +226,37 @@ fn deleted_pair(entity: &EntityPlan, legacy: bool, target: bool) -> ValuePair {
     }
 }
 
-/// What a difference can mean. Before cutover nobody but the engine writes the target (law 1),
-/// so a row that is current by its position and yet differs was changed by somebody, or its last
-/// change never came, or it was mapped by other rules.
-fn hint(kind: DifferenceKind, judged: &Judged<'_>) -> String {
+/// Whether somebody has changed the row in the target. While its domain is not cut over, nobody
+/// but the engine writes there (law 1), and the engine leaves a position and a key behind. Without
+/// a fence nothing is known of what is on its way, so nothing is claimed.
+fn is_tampered(kind: DifferenceKind, judged: &Judged<'_>, low: Option<Lsn>) -> bool {
+    let Some(row) = judged.target.filter(|_| low.is_some()) else { return false };
+    match kind {
+        DifferenceKind::Changed => row.same_shape,
+        // A rollback leaves the oldest position there is to rows that the API had made.
+        DifferenceKind::Extra => row
+            .position
+            .is_none_or(|position| judged.candidate.key.is_none() && position != Position::ZERO),
+        DifferenceKind::Composed => true,
+        DifferenceKind::Missing | DifferenceKind::Unreported => false,
+    }
+}
+
+/// What a difference can mean.
+fn hint(kind: DifferenceKind, judged: &Judged<'_>, is_owned: bool) -> String {
     let position = judged.target.map(|row| row.position);
     let text = match (kind, position) {
-        (_, Some(None)) => "the target row has no position: it was not the engine that wrote it",
+        _ if is_owned => "its domain is cut over: Postgres owns the row, and the two sides part",
+        (_, Some(None)) => {
+            "changed by somebody: the target row has no position, so it was not the engine that \
+             wrote it"
+        }
         (_, Some(_)) if judged.target.is_some_and(|row| !row.same_shape) => {
             "it was stored under another version of the mapping: copy the table again"
         }
         (DifferenceKind::Changed, _) => {
-            "the target row's position says that it is current: it was changed in the target by \
-             somebody, its last change never came, or it was mapped by other rules"
+            "changed in the target by somebody: its position says that it is current (or its last \
+             change was never captured, or it was copied by other rules of the mapping)"
         }
         (DifferenceKind::Missing, _) if judged.candidate.id.is_some() => {
             "the key has an id and there is no tombstone: the row was deleted in the target by \
@@ -218,7 +264,11 @@ fn hint(kind: DifferenceKind, judged: &Judged<'_>) -> String {
         }
         (DifferenceKind::Missing, _) => "the key was never seen: the row never came",
         (DifferenceKind::Extra, _) if judged.candidate.key.is_some() => {
-            "the legacy row is gone and its delete never came, or somebody put the row back"
+            "the legacy row is gone and its delete never came (such as while the domain was cut \
+             over), or somebody put the row back"
+        }
+        (DifferenceKind::Extra, Some(Some(Position::ZERO))) => {
+            "the row has no legacy key: the API made it while the domain was cut over"
         }
         (DifferenceKind::Extra, _) => "the row has no legacy key: somebody put it into the target",
         (DifferenceKind::Unreported, _) => {

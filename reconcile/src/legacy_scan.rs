@@ -12,12 +12,13 @@ use std::{
 use legacy::session::{KeyRange, LegacyRow, Session};
 use mapping::{
     plan::{
-        Context, EntityId, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange, SourceOp,
-        TableId, TablePlan,
+        Context, EntityId, EntityPlan, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange,
+        SourceOp, TableId, TablePlan,
     },
     position::Position,
     row::{Batches, RowBatch, RowKind},
 };
+use target::domain::State;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc},
     task::JoinSet,
@@ -51,11 +52,19 @@ pub(crate) struct Scan {
     pub(crate) watch: Watch,
     /// For `deleted_at`, of which only the presence is compared.
     pub(crate) seen_at_us: i64,
+    /// The states of the domains; Postgres owns those that are cut over.
+    pub(crate) domains: BTreeMap<String, State>,
 }
 
 type Rows = Arc<AsyncMutex<mpsc::Receiver<Vec<LegacyRow>>>>;
 
 impl Scan {
+    /// Whether Postgres owns an entity's rows.
+    pub(crate) fn is_owned(&self, entity: &EntityPlan) -> bool {
+        let state = self.domains.get(&entity.domain);
+        matches!(state, Some(State::CutOver | State::Retired))
+    }
+
     /// A subject's tally.
     pub(crate) fn tally(&self, subject: usize) -> MutexGuard<'_, Tally> {
         let tally = self.tallies.get(subject).expect("one tally for each subject");

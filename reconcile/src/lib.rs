@@ -27,6 +27,7 @@ mod legacy_scan;
 mod link;
 mod passes;
 mod protocol;
+mod repair;
 mod report;
 mod rowhash;
 mod run;
@@ -37,9 +38,10 @@ mod target_scan;
 
 pub use decide::DifferenceKind;
 pub use error::Error;
+pub use repair::{Repair, Repaired, Terms, repair};
 pub use report::{
     Count, Difference, DomainReport, EntityReport, Evidence, Exit, LeftOut, Report, ReportHash,
     RowCounts, ValuePair, Verdict, canonical, chain,
 };
-pub use run::run;
+pub use run::{Compared, compare, run};
 pub use settings::{Event, Selection, Settings, Source, Watch};

@@ -159,10 +159,10 @@ impl Rest {
                 }
                 Decision::Different(kind) => {
                     findings.count(judged.legacy, judged.decision);
-                    findings
-                        .keep(describe(&scan.plan, &scan.subjects, &judged, (kind, low))?, limit);
+                    let found = describe(&scan, &judged, (kind, low))?;
+                    findings.keep(found, (limit, self.settings.repairs_max));
                 }
-                Decision::Agree | Decision::Quarantined => {
+                Decision::Agree | Decision::Quarantined | Decision::Discarded => {
                     findings.count(judged.legacy, judged.decision);
                 }
             }

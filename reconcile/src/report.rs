@@ -161,6 +161,9 @@ pub struct Difference {
     pub low: Option<String>,
     /// The columns that differ.
     pub columns: Vec<ValuePair>,
+    /// Whether somebody has changed the row in the target.
+    #[serde(default)]
+    pub tampered: bool,
     /// What it can mean.
     pub hint: String,
 }
@@ -199,6 +202,10 @@ pub struct EntityReport {
     pub incomplete: u64,
     /// Rows whose parts, put together, are not what the target table holds.
     pub composed_wrong: u64,
+    /// Differing rows that somebody has changed in the target, against law 1: of a domain that is
+    /// not cut over, current by their position, or with a sign that it was not the engine.
+    #[serde(default)]
+    pub tampered: u64,
     /// Target rows that a change later than the scan's LSN has made.
     pub later: u64,
     /// Rows that were read again by key.
@@ -230,6 +237,9 @@ pub struct DomainReport {
     pub verdict: Verdict,
     /// Whether all its entities were compared.
     pub whole: bool,
+    /// Its state when it was compared, such as `following`; Postgres owns one that is `cut_over`.
+    #[serde(default)]
+    pub state: String,
 }
 
 /// A run's result.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    Error, Report, Selection, Settings, Source, Watch, composed,
+    Error, Repair, Report, Selection, Settings, Source, Watch, composed,
     conclude::{Facts, conclude},
     findings::Findings,
     ids::Ids,
@@ -21,10 +21,21 @@ use crate::{
     target_scan::scan_target,
 };
 
-/// Compares the selected entities of the plan, stores the report and returns it.
+/// What a comparison found out.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// The run's number in Postgres.
+    pub number: i64,
+    /// The report, as it is stored.
+    pub report: Report,
+    /// The rows that differ, as far as they are remembered ([`Settings::repairs_max`]).
+    pub repairs: Vec<Repair>,
+}
+
+/// [`compare`] for whoever wants the report alone.
 ///
 /// # Errors
-/// [`Error`]; the verdict itself, whatever it is, is no error.
+/// As [`compare`].
 pub async fn run(
     settings: &Settings,
     source: &Source,
@@ -33,14 +44,31 @@ pub async fn run(
     selection: &Selection,
     watch: &Watch,
 ) -> Result<Report, Error> {
+    let compared = compare(settings, source, target, plan, selection, watch).await?;
+    Ok(compared.report)
+}
+
+/// Compares the selected entities of the plan, stores the report and returns it.
+///
+/// # Errors
+/// [`Error`]; the verdict itself, whatever it is, is no error.
+pub async fn compare(
+    settings: &Settings,
+    source: &Source,
+    target: Arc<Target>,
+    plan: Arc<Plan>,
+    selection: &Selection,
+    watch: &Watch,
+) -> Result<Compared, Error> {
     let subjects = Arc::new(Subjects::select(&plan, selection)?);
     let number = store::begin(&target, selection).await?;
-    let running = compare(settings, source, Arc::clone(&target), plan, subjects, watch);
+    let running = judge(settings, source, Arc::clone(&target), plan, subjects, watch);
     let outcome = Box::pin(running).await;
     match outcome {
         Ok((report, findings)) => {
             store::finish(&target, number, &report, &findings).await?;
-            Ok(report)
+            let repairs = findings.into_iter().flat_map(|findings| findings.repairs).collect();
+            Ok(Compared { number, report, repairs })
         }
         Err(error) => {
             store::fail(&target, number, &error).await;
@@ -49,7 +77,7 @@ pub async fn run(
     }
 }
 
-async fn compare(
+async fn judge(
     settings: &Settings,
     source: &Source,
     target: Arc<Target>,
@@ -112,8 +140,12 @@ async fn prepare(
         let estimate = estimate.map_err(Error::legacy("counting legacy rows"))?;
         tallies.push(std::sync::Mutex::new(Tally::for_rows(estimate)));
     }
+    let domains =
+        target.domains().await.map_err(Error::target("asking for the domains' states"))?;
+    let domains = domains.into_iter().map(|domain| (domain.name, domain.state)).collect();
     Ok(Scan {
         plan,
+        domains,
         subjects,
         tallies,
         ids: Ids::new(target),

@@ -20,6 +20,8 @@ pub struct Settings {
     pub range_rows: u64,
     /// Differences kept whole in the report, for each entity. All are counted.
     pub differences_max: usize,
+    /// Differing rows that are remembered for a repair, for each entity.
+    pub repairs_max: usize,
     /// Rows that are read again in one go, and keys that are remembered between passes.
     pub candidates_max: usize,
 }
@@ -35,6 +37,7 @@ impl Settings {
             readers_max: 2,
             range_rows: 100_000,
             differences_max: 1_000,
+            repairs_max: 100_000,
             candidates_max: 50_000,
         }
     }

@@ -317,20 +317,23 @@ impl Target {
         Ok(ChunkActivity { unfinished: number("unfinished"), signature: number("signature") })
     }
 
-    /// How many open quarantine entries of a table have no key.
+    /// How many quarantine entries of a table have no key: those that are open, and those that a
+    /// person has discarded.
     ///
     /// # Errors
     /// [`Error::Postgres`].
-    pub async fn keyless_quarantined(&self, table: TableId) -> Result<u64, Error> {
-        let count: i64 = sqlx::query_scalar(
-            "select count(*) from ficus.quarantine
-             where state = 'open' and key is null and source_table = $1",
+    pub async fn keyless_quarantined(&self, table: TableId) -> Result<(u64, u64), Error> {
+        let row = sqlx::query(
+            "select count(*) filter (where state = 'open') as open,
+                    count(*) filter (where state = 'discarded') as discarded
+             from ficus.quarantine where key is null and source_table = $1",
         )
         .bind(self.table_name(table)?)
         .fetch_one(self.pool())
         .await
         .map_err(Error::postgres("counting the quarantine"))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let number = |name: &str| u64::try_from(row.get::<i64, _>(name)).unwrap_or(0);
+        Ok((number("open"), number("discarded")))
     }
 }
 

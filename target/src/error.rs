@@ -97,6 +97,12 @@ pub enum Error {
         /// The wanted state.
         to: String,
     },
+    /// Postgres owns the domain: the legacy side has no say in its rows.
+    #[error("the domain {domain} is cut over, so its rows are not repaired from the legacy side")]
+    Owned {
+        /// The domain.
+        domain: String,
+    },
     /// Something that was named does not exist.
     #[error("there is no {what}")]
     NotFound {
@@ -145,6 +151,7 @@ impl Error {
             | Self::Miscounted { .. }
             | Self::Gates { .. }
             | Self::Transition { .. }
+            | Self::Owned { .. }
             | Self::NotFound { .. }
             | Self::Corrupt { .. } => Disposition::Stop,
         }
@@ -179,6 +186,9 @@ impl Error {
                 "this is a defect of the engine; nothing was written. Please report it with the log"
             }
             Self::Gates { .. } => "run `ficus domain plan` to see each gate and what it waits for",
+            Self::Owned { .. } => {
+                "take the domain back first (`ficus domain rollback`), if the legacy side is right"
+            }
             Self::Transition { .. } => "run `ficus domain list` to see the state of each domain",
             Self::NotFound { .. } => "check the spelling against `ficus status`",
             Self::Corrupt { .. } => {
@@ -209,6 +219,7 @@ impl Error {
             | Self::Miscounted { .. }
             | Self::Gates { .. }
             | Self::Transition { .. }
+            | Self::Owned { .. }
             | Self::NotFound { .. }
             | Self::Corrupt { .. } => None,
         }

@@ -43,6 +43,7 @@ mod parts;
 mod poison;
 mod prepare;
 pub mod quarantine;
+mod repair;
 pub mod report;
 pub mod reselect;
 mod reserve;

@@ -1,9 +1,11 @@
 //! `ficus reconcile`.
 
-use std::sync::Arc;
+mod repair;
+
+use std::{sync::Arc, time::Duration};
 
 use mapping::plan::Plan;
-use reconcile::Verdict;
+use reconcile::{Compared, Verdict};
 use target::{
     Target,
     domain::{Decision, State},
@@ -17,11 +19,44 @@ pub(crate) async fn run(args: &ReconcileArgs, settings: &Settings) -> anyhow::Re
     let plan = parts::plan(settings).await?;
     // Its own error can't tell which names there are.
     drop(backfill::Selection::named(&plan, &args.names)?);
-    let target = parts::target(settings, &plan).await?;
-    let stop = parts::stop_on_signal()?;
-    let report = compare(settings, &target, &plan, &args.names, stop).await?;
-    out::line(if args.json { report.to_json()? } else { report.to_text() });
-    Ok(exit(&report))
+    let target = match args.repair {
+        Some(_) => parts::writing_target(settings, &plan).await?,
+        None => parts::target(settings, &plan).await?,
+    };
+    let comparison = Comparison {
+        settings,
+        target,
+        plan,
+        limits: limits(args, settings),
+        stop: parts::stop_on_signal()?,
+    };
+    let compared = Box::pin(comparison.compare(&args.names)).await?;
+    match args.repair {
+        Some(mode) => Box::pin(repair::run(&comparison, (args, mode), compared)).await,
+        None => {
+            out::line(shown(&compared.report, args.json)?);
+            Ok(exit(&compared.report))
+        }
+    }
+}
+
+fn shown(report: &reconcile::Report, json: bool) -> anyhow::Result<String> {
+    Ok(if json { report.to_json()? } else { report.to_text() })
+}
+
+fn limits(args: &ReconcileArgs, settings: &Settings) -> reconcile::Settings {
+    let mut limits = usual_limits(settings);
+    if let Some(seconds) = args.patience {
+        limits.patience = Duration::from_secs(seconds);
+    }
+    limits
+}
+
+/// The limits that the configuration sets.
+pub(crate) fn usual_limits(settings: &Settings) -> reconcile::Settings {
+    let mut limits = reconcile::Settings::usual();
+    limits.patience = settings.milliseconds("reconcile.patience_ms");
+    limits
 }
 
 /// Runs a comparison and records what it says of the domains.
@@ -32,18 +67,43 @@ pub(crate) async fn compare(
     names: &[String],
     stop: CancellationToken,
 ) -> anyhow::Result<reconcile::Report> {
-    let source = reconcile::Source {
-        reader: parts::legacy(settings)?,
-        marker: Some(parts::marker(settings)?),
-    };
-    let mut limits = reconcile::Settings::usual();
-    limits.patience = settings.milliseconds("reconcile.patience_ms");
-    let selection = reconcile::Selection { names: names.to_vec() };
-    let watch = reconcile::Watch { stop, ..reconcile::Watch::nobody() };
-    let (to, by) = (Arc::clone(target), Arc::clone(plan));
-    let report = reconcile::run(&limits, &source, to, by, &selection, &watch).await?;
-    record(target, &report).await?;
-    Ok(report)
+    let (target, plan) = (Arc::clone(target), Arc::clone(plan));
+    let limits = usual_limits(settings);
+    let comparison = Comparison { settings, target, plan, limits, stop };
+    Ok(Box::pin(comparison.compare(names)).await?.report)
+}
+
+/// Everything that a comparison needs but for what is compared.
+pub(crate) struct Comparison<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) target: Arc<Target>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) limits: reconcile::Settings,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Comparison<'_> {
+    /// Compares, and records what comes of it.
+    pub(crate) async fn compare(&self, names: &[String]) -> anyhow::Result<Compared> {
+        let selection = reconcile::Selection { names: names.to_vec() };
+        let (to, by) = (Arc::clone(&self.target), Arc::clone(&self.plan));
+        let (source, watch) = (self.source()?, self.watch());
+        let compared =
+            reconcile::compare(&self.limits, &source, to, by, &selection, &watch).await?;
+        record(&self.target, &compared.report).await?;
+        Ok(compared)
+    }
+
+    fn source(&self) -> anyhow::Result<reconcile::Source> {
+        Ok(reconcile::Source {
+            reader: parts::legacy(self.settings)?,
+            marker: Some(parts::marker(self.settings)?),
+        })
+    }
+
+    fn watch(&self) -> reconcile::Watch {
+        reconcile::Watch { stop: self.stop.clone(), ..reconcile::Watch::nobody() }
+    }
 }
 
 /// A domain that is followed and equal is verified; a verified one that differs is not any more.
@@ -66,7 +126,11 @@ async fn record(target: &Target, report: &reconcile::Report) -> anyhow::Result<(
 
 /// The verdict as an exit code.
 pub(crate) fn exit(report: &reconcile::Report) -> Exit {
-    match report.exit() {
+    verdict_exit(report.verdict)
+}
+
+fn verdict_exit(verdict: Verdict) -> Exit {
+    match reconcile::Exit::from(verdict) {
         reconcile::Exit::Equal => Exit::Success,
         reconcile::Exit::Different => Exit::Different,
         reconcile::Exit::Undecided => Exit::Undecided,

@@ -9,7 +9,15 @@ fn at(number: u8) -> Position {
 }
 
 fn readings(legacy: LegacySeen, target: TargetSeen) -> Readings {
-    Readings { legacy, target, same: false, tombstone: None, quarantine: None, same_as_last: false }
+    Readings {
+        legacy,
+        target,
+        same: false,
+        tombstone: None,
+        quarantine: None,
+        discarded: false,
+        same_as_last: false,
+    }
 }
 
 const FENCE: Proof = Proof::Fence {

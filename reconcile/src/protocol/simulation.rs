@@ -108,6 +108,7 @@ fn readings(reading: &LegacyReading, snapshot: &world::Snapshot) -> Readings {
         same: row.is_some_and(|(content, _)| reading.content == Some(*content)),
         tombstone: snapshot.tombstones.get(&reading.key).copied(),
         quarantine: snapshot.quarantine.get(&reading.key).copied(),
+        discarded: false,
         same_as_last: false,
     }
 }
@@ -128,7 +129,7 @@ fn run(world: &mut World, passes_max: u32) -> (BTreeSet<(u32, DifferenceKind)>, 
                 _ if number == 1 => drop(undecided.insert(key)),
                 Decision::Different(kind) => drop(different.insert((key, kind))),
                 Decision::InFlight => drop(undecided.insert(key)),
-                Decision::Agree | Decision::Quarantined => {}
+                Decision::Agree | Decision::Quarantined | Decision::Discarded => {}
             }
         }
         if undecided.is_empty() {

@@ -138,6 +138,13 @@ fn write_details(out: &mut String, entity: &EntityReport) -> fmt::Result {
     for (column, rows) in &entity.columns {
         writeln!(out, "  {column} differs in {rows} rows")?;
     }
+    if entity.tampered > 0 {
+        writeln!(
+            out,
+            "  TAMPERED: {} rows were changed in the target by somebody",
+            entity.tampered
+        )?;
+    }
     for difference in entity.differences.iter().take(EXAMPLES_MAX) {
         write_difference(out, difference)?;
     }

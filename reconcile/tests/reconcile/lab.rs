@@ -10,7 +10,7 @@ use mapping::{
     },
     position::{Lsn, Position},
 };
-use reconcile::{Report, Selection, Settings, Source, Watch};
+use reconcile::{Compared, Report, Selection, Settings, Source, Watch};
 use sandbox::{legacy::Database, postgres, tds};
 use secrecy::SecretString;
 use target::{
@@ -237,6 +237,11 @@ impl Lab {
 
     /// Runs with every marker passed at once, as with a stream that has nothing to bring.
     pub(crate) async fn run(&self, settings: &Settings, names: &[&str]) -> Report {
+        self.compare(settings, names).await.report
+    }
+
+    /// [`Lab::run`] with what a repair needs.
+    pub(crate) async fn compare(&self, settings: &Settings, names: &[&str]) -> Compared {
         let selection = Selection { names: names.iter().map(ToString::to_string).collect() };
         let passing = async {
             let mut captured = self.database.log().captured();
@@ -247,7 +252,7 @@ impl Lab {
         };
         let source = self.source();
         let watch = Watch::nobody();
-        let running = reconcile::run(
+        let running = reconcile::compare(
             settings,
             &source,
             Arc::clone(&self.target),
@@ -256,7 +261,7 @@ impl Lab {
             &watch,
         );
         tokio::select! {
-            report = running => report.unwrap(),
+            compared = running => compared.unwrap(),
             () = passing => unreachable!(),
         }
     }

@@ -13,3 +13,4 @@ mod follow;
 mod lab;
 mod moving;
 mod objects;
+mod repair;

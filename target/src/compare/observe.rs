@@ -1,6 +1,6 @@
 //! Rows by id, with everything that excuses them, in one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mapping::{
     key::CanonicalKey,
@@ -40,6 +40,8 @@ pub struct Observed {
     pub parked: HashMap<Uuid, Position>,
     /// The newest open quarantine entry.
     pub quarantined: HashMap<CanonicalKey, Position>,
+    /// Rows whose newest quarantine entry a person has discarded.
+    pub discarded: HashSet<CanonicalKey>,
 }
 
 impl Target {
@@ -75,7 +77,16 @@ impl Target {
         observed.tombstones = tombstones(&mut connection, number, share, ids).await?;
         observed.parked = parked(&mut connection, number, share, ids).await?;
         let table = self.table_name(table)?;
-        observed.quarantined = quarantined(&mut connection, number, &table, keys).await?;
+        for (key, position, state) in quarantined(&mut connection, number, &table, keys).await? {
+            if state == "open" {
+                observed.discarded.remove(&key);
+                observed.quarantined.insert(key, position);
+            } else if state == "discarded" && !observed.quarantined.contains_key(&key) {
+                observed.discarded.insert(key);
+            } else {
+                observed.discarded.remove(&key);
+            }
+        }
         close(connection).await;
         Ok(observed)
     }
@@ -122,18 +133,18 @@ async fn parked(
     Ok(rows.iter().filter_map(|row| Some((row.get(0), position(row, 1)?))).collect())
 }
 
+/// The entries of some rows, oldest first: key, position, state.
 async fn quarantined(
     connection: &mut PgConnection,
     entity: i16,
     table: &str,
     keys: &[CanonicalKey],
-) -> Result<HashMap<CanonicalKey, Position>, Error> {
+) -> Result<Vec<(CanonicalKey, Position, String)>, Error> {
     let keys: Vec<&[u8]> = keys.iter().map(CanonicalKey::as_bytes).collect();
     let rows = sqlx::query(
-        "select key, position from ficus.quarantine
-         where state = 'open' and key = any($2)
-           and (entity = $1 or (entity is null and source_table = $3))
-         order by position",
+        "select key, position, state from ficus.quarantine
+         where key = any($2) and (entity = $1 or (entity is null and source_table = $3))
+         order by position, id",
     )
     .bind(entity)
     .bind(keys)
@@ -143,7 +154,7 @@ async fn quarantined(
     .map_err(Error::postgres("reading the quarantine"))?;
     let entry = |row: &PgRow| {
         let key: Vec<u8> = row.get(0);
-        Some((CanonicalKey::from_bytes(&key), position(row, 1)?))
+        Some((CanonicalKey::from_bytes(&key), position(row, 1)?, row.get(2)))
     };
     Ok(rows.iter().filter_map(entry).collect())
 }

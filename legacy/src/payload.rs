@@ -1,4 +1,4 @@
-//! A legacy row as JSON, for quarantine.
+//! A legacy row as JSON, for quarantine: whoever reads rows may have to put one aside.
 
 use mapping::{plan::TablePlan, value::LegacyValue};
 use serde_json::{Map, Value, json};
@@ -11,12 +11,14 @@ const ALWAYS_HIDDEN: [&str; 2] = ["StoredPassword", "Password"];
 
 /// How a table's rows are shown: its column names, and which of them are hidden.
 #[derive(Debug, Clone)]
-pub(crate) struct Form {
+pub struct Form {
     columns: Vec<(String, bool)>,
 }
 
 impl Form {
-    pub(crate) fn new(table: &TablePlan) -> Self {
+    /// Of a table: what the mapping calls sensitive is hidden.
+    #[must_use]
+    pub fn new(table: &TablePlan) -> Self {
         let is_hidden = |name: &str| {
             let sensitive = table.sensitive_columns().iter().map(String::as_str);
             sensitive.chain(ALWAYS_HIDDEN).any(|hidden| hidden.eq_ignore_ascii_case(name))
@@ -27,7 +29,8 @@ impl Form {
     }
 
     /// Exact values: decimals, dates and times as text, bytes in hex.
-    pub(crate) fn show(&self, row: &[LegacyValue<'_>]) -> Vec<u8> {
+    #[must_use]
+    pub fn show(&self, row: &[LegacyValue<'_>]) -> Vec<u8> {
         let cell = |((name, hidden), value): (&(String, bool), &LegacyValue<'_>)| {
             let shown = match value {
                 LegacyValue::Null => Value::Null,
