@@ -79,6 +79,9 @@ pub(crate) enum Command {
     Stream(StreamCommand),
     /// Compare legacy and target: equal, different or in flight, at an LSN
     Reconcile(ReconcileArgs),
+    /// Reports of reconcile: list, show, check their chain
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Serve the domains that are cut over, pass everything else to the legacy application
     Serve(ServeArgs),
     /// List domains, hand one over, take it back
@@ -188,6 +191,8 @@ pub(crate) struct ReconcileArgs {
     /// The report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) files: ReportFiles,
     /// How long rows in flight are read again, and the stream is waited for, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) patience: Option<u64>,
@@ -198,6 +203,64 @@ pub(crate) struct ReconcileArgs {
     /// With --repair: remove target rows that the legacy side does not have
     #[arg(long, requires = "repair")]
     pub(crate) delete_extra: bool,
+}
+
+/// `ficus report`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// The newest reports, with their verdicts and ages
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One report; its exit code is the verdict, and 2 when the verdict is stale
+    Show(ReportShowArgs),
+    /// One report as a page in the browser
+    Open {
+        /// Its number (ficus report list); the newest when none is said
+        number: Option<i64>,
+    },
+    /// Write reports as files, one each, for an archive or an auditor
+    Export {
+        /// The folder; made when it is not there
+        folder: PathBuf,
+    },
+    /// Check that no report was changed, left out or put in between: of Postgres, or of exported
+    /// files, which needs no connection
+    Verify {
+        /// Exported files, or folders of them
+        paths: Vec<PathBuf>,
+        /// A hash that was noted down before: it must be in the chain
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+}
+
+/// `ficus report show`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportShowArgs {
+    /// Its number (ficus report list); the newest when none is said
+    pub(crate) number: Option<i64>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) files: ReportFiles,
+}
+
+/// Where a report is written beside the terminal.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct ReportFiles {
+    /// Write the report as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the differences as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
 }
 
 /// `ficus reconcile --repair`.

@@ -11,6 +11,7 @@ mod mapping;
 mod migrate;
 mod quarantine;
 mod reconcile;
+mod report;
 mod scaffold;
 mod serve;
 mod status;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Consume(args) => consume::run(args, &settings).await,
         Command::Stream(command) => stream::run(command, &settings).await,
         Command::Reconcile(args) => reconcile::run(args, &settings).await,
+        Command::Report(command) => report::run(command, &settings).await,
         Command::Serve(args) => serve::run(args, &settings).await,
         Command::Domain(command) => domain::run(command, &settings).await,
         Command::Quarantine(command) => quarantine::run(command, &settings).await,

@@ -5,7 +5,7 @@ use target::Target;
 use uuid::Uuid;
 
 use crate::{
-    Count, DomainReport, EntityReport, Error, Evidence, Report, RowCounts, Verdict,
+    Count, DomainReport, EntityReport, Error, Evidence, Report, RowCounts, Tier, Verdict,
     composed::Compositions,
     findings::Findings,
     legacy_scan::Scan,
@@ -61,6 +61,8 @@ pub(crate) async fn conclude(
         run: facts.run.to_string(),
         verdict: Verdict::worst(entities.iter().map(|entity| entity.verdict)),
         evidence,
+        tier: Tier::Full,
+        independent: None,
         low: facts.passed.low.map(|lsn| lsn.to_string()),
         marker: facts.passed.marker.map(|lsn| lsn.to_string()),
         started_at: facts.started.clone(),

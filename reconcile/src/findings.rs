@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mapping::{
     encode::display,
     key::CanonicalKey,
-    plan::{EntityPlan, PgType},
+    plan::{EntityPlan, PgType, TablePlan},
     position::{Lsn, Position},
 };
 use uuid::Uuid;
@@ -135,10 +135,12 @@ pub(crate) fn describe(
         .then(|| table(plan, subject.table).map(|table| table.table.to_string()))
         .flatten();
     let position = judged.target.and_then(|row| row.position);
+    let is_hidden = table(plan, subject.table).is_some_and(has_sensitive_key);
+    let key = judged.candidate.key.as_ref();
     let shown = Difference {
         kind,
         part,
-        key: judged.candidate.key.as_ref().map(ToString::to_string),
+        key: key.map(|key| if is_hidden { MASK.to_owned() } else { key.to_string() }),
         id: judged.candidate.id.map(|id| id.to_string()),
         position: position.map(|position| position.to_string()),
         low: low.map(|low| low.to_string()),
@@ -149,6 +151,13 @@ pub(crate) fn describe(
     let key = judged.candidate.key.as_ref().map(|key| key.as_bytes().to_vec());
     let stored = stored(&entity.name, &shown, (judged.candidate.id, key, position));
     Ok(Found { shown, stored })
+}
+
+/// Whether a part of the key is nobody's business.
+fn has_sensitive_key(table: &TablePlan) -> bool {
+    let mut key = table.key.iter().filter_map(|index| table.columns.get(*index));
+    let hidden = table.sensitive_columns();
+    key.any(|column| hidden.iter().any(|name| name.eq_ignore_ascii_case(&column.name)))
 }
 
 /// How a difference is stored: by the kinds that the table knows.
@@ -255,8 +264,7 @@ fn hint(kind: DifferenceKind, judged: &Judged<'_>, is_owned: bool) -> String {
             "it was stored under another version of the mapping: copy the table again"
         }
         (DifferenceKind::Changed, _) => {
-            "changed in the target by somebody: its position says that it is current (or its last \
-             change was never captured, or it was copied by other rules of the mapping)"
+            "changed in the target by somebody: its position says that it is current"
         }
         (DifferenceKind::Missing, _) if judged.candidate.id.is_some() => {
             "the key has an id and there is no tombstone: the row was deleted in the target by \

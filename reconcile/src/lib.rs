@@ -40,8 +40,9 @@ pub use decide::DifferenceKind;
 pub use error::Error;
 pub use repair::{Repair, Repaired, Terms, repair};
 pub use report::{
-    Count, Difference, DomainReport, EntityReport, Evidence, Exit, LeftOut, Report, ReportHash,
-    RowCounts, ValuePair, Verdict, canonical, chain,
+    Around, Broken, Count, Difference, DomainReport, EntityReport, Evidence, Exit, Independent,
+    LeftOut, Link, Report, ReportHash, RowCounts, Tier, TrendPoint, ValuePair, Verdict, canonical,
+    chain, verify,
 };
 pub use run::{Compared, compare, run};
 pub use settings::{Event, Selection, Settings, Source, Watch};

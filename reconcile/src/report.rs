@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::decide::DifferenceKind;
 
 mod chain;
+mod csv;
+mod html;
 mod text;
+mod tier;
 
-pub use chain::{ReportHash, canonical, chain};
+pub use chain::{Broken, Link, ReportHash, canonical, chain, verify};
+pub use html::{Around, TrendPoint};
+pub use tier::Tier;
 
 /// What was found out about an entity, a domain, or everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -226,6 +231,12 @@ impl EntityReport {
     pub fn different(&self) -> u64 {
         self.rows.changed + self.rows.missing + self.extra + self.composed_wrong
     }
+
+    /// All rows that could not be decided.
+    #[must_use]
+    pub fn undecided(&self) -> u64 {
+        self.rows.in_flight + self.extra_in_flight
+    }
 }
 
 /// What was found out about one domain.
@@ -242,6 +253,29 @@ pub struct DomainReport {
     pub state: String,
 }
 
+impl DomainReport {
+    /// Whether Postgres owns the domain's rows.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        matches!(self.state.as_str(), "cut_over" | "retired")
+    }
+}
+
+/// What a second comparison of some rows said, by rules of its own ([`crate::paranoid`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Independent {
+    /// Rows compared.
+    pub rows: u64,
+    /// Values compared.
+    pub values: u64,
+    /// Values whose meaning differs although the comparison called the rows equal.
+    pub disagreements: u64,
+    /// Some of them.
+    pub examples: Vec<Difference>,
+    /// Columns that it has no rule for, with the reason.
+    pub not_covered: Vec<LeftOut>,
+}
+
 /// A run's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -251,6 +285,12 @@ pub struct Report {
     pub verdict: Verdict,
     /// What it rests on.
     pub evidence: Evidence,
+    /// How much was looked at.
+    #[serde(default)]
+    pub tier: Tier,
+    /// What the independent check of a sample said, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub independent: Option<Independent>,
     /// S: the legacy database's captured LSN before the first row was read.
     pub low: Option<String>,
     /// M: the marker's LSN, after the last row was read.
@@ -293,3 +333,6 @@ impl Report {
         serde_json::to_string_pretty(self).map_err(crate::Error::Encode)
     }
 }
+
+#[cfg(test)]
+mod tests;

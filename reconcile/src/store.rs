@@ -6,7 +6,7 @@ use target::{
     report::{RunEnd, Verdict as StoredVerdict, VerdictKind},
 };
 
-use crate::{EntityReport, Error, Report, Selection, Verdict, findings::Findings};
+use crate::{EntityReport, Error, Report, Selection, Tier, Verdict, findings::Findings};
 
 const STORING: &str = "storing the report";
 
@@ -27,7 +27,9 @@ pub(crate) async fn finish(
     findings: &[Findings],
 ) -> Result<(), Error> {
     let low = lsn(report.low.as_deref());
-    for entity in &report.entities {
+    // What a cutover asks for: a sample is no verdict on an entity.
+    let judged = report.entities.iter().filter(|_| report.tier == Tier::Full);
+    for entity in judged {
         let verdict = target.store_verdict(run, &verdict(entity, low)).await;
         verdict.map_err(Error::target(STORING))?;
     }
@@ -40,6 +42,13 @@ pub(crate) async fn finish(
         lsn: low,
         marker_lsn: lsn(report.marker.as_deref()),
         body: report.canonical_json()?,
+        tier: match report.tier {
+            Tier::Full => "full",
+            Tier::Sample { .. } => "sample",
+            Tier::Quick => "quick",
+        },
+        different_rows: report.entities.iter().map(EntityReport::different).sum(),
+        in_flight_rows: report.entities.iter().map(EntityReport::undecided).sum(),
     };
     target.finish_reconcile(run, &end).await.map_err(Error::target(STORING))?;
     Ok(())
@@ -53,6 +62,9 @@ pub(crate) async fn fail(target: &Target, run: i64, error: &Error) {
         lsn: None,
         marker_lsn: None,
         body: crate::canonical(&body),
+        tier: "full",
+        different_rows: 0,
+        in_flight_rows: 0,
     };
     if let Err(error) = target.finish_reconcile(run, &end).await {
         tracing::warn!(%error, "the failed run could not be stored");

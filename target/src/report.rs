@@ -1,9 +1,13 @@
 //! Reconcile's runs, verdicts and differences. Each finished report carries the hash of the one
 //! before: `hash = sha256(prev_hash || body)`.
 
+mod shelf;
+
 use mapping::position::{Lsn, Position};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
+
+pub use shelf::{RunSummary, Shelf};
 
 use crate::{Error, Target, partition::lsn};
 
@@ -114,6 +118,12 @@ pub struct RunEnd {
     pub marker_lsn: Option<Lsn>,
     /// The report as JSON text.
     pub body: String,
+    /// `full`, `sample` or `quick`.
+    pub tier: &'static str,
+    /// Rows that differed.
+    pub different_rows: u64,
+    /// Rows that were undecided.
+    pub in_flight_rows: u64,
 }
 
 const RUN: &str = "select *, (extract(epoch from started_at) * 1000)::int8 as started_at_ms,
@@ -211,12 +221,15 @@ impl Target {
             .await
             .map_err(storing())?;
         let changed = sqlx::query(
+            // The one that nobody follows yet. Clocks may go back; the chain does not.
             "with before as (
-               select hash from ficus.reconcile_run where hash is not null
-               order by finished_at desc, id desc limit 1)
+               select r.hash from ficus.reconcile_run r where r.hash is not null and not exists
+                 (select from ficus.reconcile_run n where n.prev_hash = r.hash)
+               order by r.id desc limit 1)
              update ficus.reconcile_run set state = $2, lsn = $3, marker_lsn = $4, body = $5,
                finished_at = clock_timestamp(), prev_hash = (select hash from before),
-               hash = sha256(coalesce((select hash from before), ''::bytea) || convert_to($5, 'UTF8'))
+               hash = sha256(coalesce((select hash from before), ''::bytea) || convert_to($5, 'UTF8')),
+               tier = $6, different_rows = $7, in_flight_rows = $8
              where id = $1 and state = 'running'",
         )
         .bind(run)
@@ -224,6 +237,9 @@ impl Target {
         .bind(end.lsn.map(|lsn| lsn.as_bytes().to_vec()))
         .bind(end.marker_lsn.map(|lsn| lsn.as_bytes().to_vec()))
         .bind(&end.body)
+        .bind(end.tier)
+        .bind(number(end.different_rows))
+        .bind(number(end.in_flight_rows))
         .execute(&mut *transaction)
         .await
         .map_err(storing())?;

@@ -9,6 +9,7 @@ use reconcile::{Compared, Verdict};
 use target::{
     Target,
     domain::{Decision, State},
+    report::Shelf,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,9 +36,21 @@ pub(crate) async fn run(args: &ReconcileArgs, settings: &Settings) -> anyhow::Re
         Some(mode) => Box::pin(repair::run(&comparison, (args, mode), compared)).await,
         None => {
             out::line(shown(&compared.report, args.json)?);
+            write(&comparison, args, &compared).await?;
             Ok(exit(&compared.report))
         }
     }
+}
+
+/// Writes the files that were asked for.
+async fn write(
+    comparison: &Comparison<'_>,
+    args: &ReconcileArgs,
+    compared: &Compared,
+) -> anyhow::Result<()> {
+    let shelf = Shelf::new(comparison.target.pool().clone());
+    let age = super::report::Age::limit(comparison.settings);
+    super::report::write(&shelf, compared.number, &args.files, age).await
 }
 
 fn shown(report: &reconcile::Report, json: bool) -> anyhow::Result<String> {

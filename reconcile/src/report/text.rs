@@ -66,6 +66,9 @@ impl Report {
             if self.passes == 1 { "" } else { "es" },
         )?;
         writeln!(out, "mapping {}", self.mapping_version)?;
+        if let Some(sentence) = self.tier.sentence() {
+            writeln!(out, "{sentence}")?;
+        }
         match &self.evidence {
             Evidence::Marker => Ok(()),
             Evidence::MarkerNotPassed => writeln!(

@@ -83,6 +83,9 @@ pub(crate) async fn make_green(lab: &Lab) {
         lsn: Some(lsn(35)),
         marker_lsn: Some(lsn(40)),
         body: "{}".to_owned(),
+        tier: "full",
+        different_rows: 0,
+        in_flight_rows: 0,
     };
     lab.target.finish_reconcile(run, &end).await.expect("finished");
 }
@@ -230,9 +233,14 @@ async fn a_cutover_waits_for_a_batch_in_flight() {
 async fn reports_are_chained() {
     let lab = Lab::new().await;
     make_green(&lab).await;
+    // A clock that goes back forks nothing.
+    let sql = "update ficus.reconcile_run set finished_at = finished_at + interval '1 hour'";
+    sqlx::query(sql).execute(&lab.owner).await.expect("an owner may");
+    make_green(&lab).await;
     make_green(&lab).await;
     let runs = lab.target.reconcile_runs(10).await.expect("runs");
     assert_eq!(runs[0].prev_hash, runs[1].hash);
+    assert_eq!(runs[1].prev_hash, runs[2].hash);
     let valid = lab
         .text(
             "select bool_and(hash = sha256(coalesce(prev_hash, ''::bytea) || convert_to(body, 'UTF8')))::text

@@ -29,6 +29,7 @@ pub(super) async fn run(
             out::line(compared.report.to_text());
             out::line(plan(args, &compared));
         }
+        super::write(comparison, args, &compared).await?;
         return Ok(exit(&compared.report));
     }
     let terms =
@@ -47,6 +48,7 @@ pub(super) async fn run(
         out::line(format!("compared again after the repair: {}\n", names.join(", ")));
         out::line(again.report.to_text());
     }
+    super::write(comparison, args, &again).await?;
     // What was not repaired is as it was: the worse of the two verdicts of what was not touched.
     let is_touched = |entity: &&reconcile::EntityReport| done.contains_key(&entity.entity);
     let untouched = compared.report.entities.iter().filter(|entity| !is_touched(entity));
