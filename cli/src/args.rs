@@ -196,6 +196,9 @@ pub(crate) struct ReconcileArgs {
     /// How long rows in flight are read again, and the stream is waited for, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) patience: Option<u64>,
+    /// Look at this share of the rows only, such as 1 or 0.5; the report says what that is worth
+    #[arg(long, value_name = "PERCENT", value_parser = share, conflicts_with = "repair")]
+    pub(crate) sample: Option<u32>,
     /// What to do about rows that differ: `plan` prints it, `apply` reads them again from the legacy
     /// server, writes them at the position of that reading, and compares again
     #[arg(long, value_name = "WHAT")]
@@ -203,6 +206,22 @@ pub(crate) struct ReconcileArgs {
     /// With --repair: remove target rows that the legacy side does not have
     #[arg(long, requires = "repair")]
     pub(crate) delete_extra: bool,
+}
+
+/// A percentage in hundredths of a percent.
+fn share(text: &str) -> Result<u32, String> {
+    let bad = || {
+        "write a percentage from 0.01 to 100, with two digits after the point at most".to_owned()
+    };
+    let (whole, digits) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(digits) || digits.len() > 2 {
+        return Err(bad());
+    }
+    let whole: u32 = whole.parse().map_err(|_| bad())?;
+    let digits: u32 = format!("{digits:0<2}").parse().map_err(|_| bad())?;
+    let share = whole.checked_mul(100).and_then(|share| share.checked_add(digits));
+    share.filter(|share| (1..=10_000).contains(share)).ok_or_else(bad)
 }
 
 /// `ficus report`.
@@ -540,6 +559,20 @@ mod tests {
         for line in [["--waive", "seal"], ["--reason", "known"]] {
             let words = ["ficus", "domain", "cutover", "contracts"].into_iter().chain(line);
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages_with_two_digits() {
+        for (text, hundredths) in
+            [("1", 100), ("0.5", 50), ("12.34", 1_234), ("100", 10_000), ("0.01", 1)]
+        {
+            assert_eq!(share(text), Ok(hundredths), "{text}");
+        }
+        for text in
+            ["", ".", "0", "0.001", "100.01", "-1", "1e2", "4294967296", "ten", "1.", ".5", "٣"]
+        {
+            assert!(share(text).is_err(), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! From tallies and findings to the report: every row accounted for.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use mapping::plan::EntityPlan;
 use target::Target;
 use uuid::Uuid;
@@ -7,9 +8,10 @@ use uuid::Uuid;
 use crate::{
     Count, DomainReport, EntityReport, Error, Evidence, Report, RowCounts, Tier, Verdict,
     composed::Compositions,
+    decide::Proof,
     findings::Findings,
     legacy_scan::Scan,
-    link::Passed,
+    link::{Link, Passed},
     subject::{entity, not_compared, tables_left_out},
 };
 
@@ -29,6 +31,26 @@ pub(crate) struct Facts {
     pub(crate) is_stalled: bool,
     pub(crate) legacy_scan_ms: u64,
     pub(crate) target_scan_ms: u64,
+    pub(crate) tier: Tier,
+}
+
+impl Facts {
+    /// Those that are known of every run, at its end.
+    pub(crate) fn of(link: &Link, started: DateTime<Utc>, passes: u32) -> Self {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Self {
+            run: Uuid::now_v7(),
+            started: time(started),
+            finished: time(Utc::now()),
+            passed: Passed { proof: Proof::Twice, low: None, marker: None },
+            passes,
+            no_fence: link.no_fence().map(str::to_owned),
+            is_stalled: link.is_stalled(),
+            legacy_scan_ms: 0,
+            target_scan_ms: 0,
+            tier: Tier::Full,
+        }
+    }
 }
 
 /// The report.
@@ -61,7 +83,7 @@ pub(crate) async fn conclude(
         run: facts.run.to_string(),
         verdict: Verdict::worst(entities.iter().map(|entity| entity.verdict)),
         evidence,
-        tier: Tier::Full,
+        tier: facts.tier.clone(),
         independent: None,
         low: facts.passed.low.map(|lsn| lsn.to_string()),
         marker: facts.passed.marker.map(|lsn| lsn.to_string()),

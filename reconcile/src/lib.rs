@@ -31,6 +31,7 @@ mod repair;
 mod report;
 mod rowhash;
 mod run;
+mod sample;
 mod settings;
 mod store;
 mod subject;

@@ -14,6 +14,7 @@ use crate::{
     findings::{Findings, describe},
     legacy_scan::Scan,
     link::{Link, Passed},
+    sample::Draw,
 };
 
 /// Candidates on their way from Postgres.
@@ -30,6 +31,8 @@ pub(crate) struct Rest {
     low: Lsn,
     /// The last pass that read something.
     pub(crate) passes: u32,
+    /// What the first pass rested on.
+    pub(crate) first: Option<Passed>,
 }
 
 impl Rest {
@@ -42,6 +45,7 @@ impl Rest {
             left: Vec::new(),
             low: low.unwrap_or(Lsn::ZERO),
             passes: 1,
+            first: None,
         }
     }
 
@@ -69,6 +73,34 @@ impl Rest {
             }
         }
         self.pass(link, batch, 2).await
+    }
+
+    /// Pass 2 of a sample: rows by keys that the legacy side numbered, and by ids whose random end
+    /// was drawn. Both ways, so that a row that only one side has can be met.
+    pub(crate) async fn read_sample(&mut self, link: &mut Link, share: u32) -> Result<(), Error> {
+        let mut batch = Vec::new();
+        let draw = Draw::new(share);
+        for index in 0..self.scan.subjects.all.len() {
+            let candidate = |key, id| Candidate { subject: index, key, id, last: None, seen: None };
+            let keys = draw.keys(&self.scan, link, index).await?;
+            let known = known_keys(&keys);
+            for key in &known {
+                self.push(link, &mut batch, candidate(Some(key.clone()), None)).await?;
+            }
+            let mut ids = self.suspects(link, index, draw.buckets());
+            while let Some((id, key)) = ids.next().await? {
+                if key.as_ref().is_none_or(|key| !known.contains(key)) {
+                    self.push(link, &mut batch, candidate(key, Some(id))).await?;
+                }
+            }
+        }
+        self.pass(link, batch, 2).await
+    }
+
+    /// Rows that were looked at.
+    pub(crate) fn looked_at(&self) -> u64 {
+        let of = |one: &Findings| one.present() + one.extra + one.extra_in_flight;
+        self.findings.iter().map(of).sum()
     }
 
     fn suspects(&self, link: &Link, index: usize, place: (u32, Vec<u32>)) -> Suspects {
@@ -132,6 +164,7 @@ impl Rest {
             self.scan.watch.tell(Event::Pass { pass: number, rows });
             let mut again = Again::new(&self.scan, batch);
             let passed = link.pass(&mut again).await?;
+            self.first.get_or_insert(passed);
             self.judge(&again, passed)?;
             batch = again.postponed;
         }

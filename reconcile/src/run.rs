@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use mapping::{plan::Plan, position::Lsn};
 use target::Target;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
-    Error, Repair, Report, Selection, Settings, Source, Watch, composed,
+    Error, Repair, Report, Selection, Settings, Source, Tier, Watch,
+    composed::{self, Compositions},
     conclude::{Facts, conclude},
     findings::Findings,
     ids::Ids,
@@ -92,6 +92,9 @@ async fn judge(
         Link::open(Arc::clone(&target), source.clone(), settings.clone(), watch.clone(), tables)
             .await?;
     let scan = Arc::new(prepare(&mut link, (&source, &settings), plan, subjects, watch).await?);
+    if let Some(share) = settings.sample {
+        return sample(&scan, &mut link, (settings, share), started).await;
+    }
     let mut first = First { scan: Arc::clone(&scan), legacy_ms: 0, target_ms: 0 };
     let passed = link.pass(&mut first).await?;
     let mut again = Rest::new(&scan, settings, passed.low);
@@ -99,15 +102,10 @@ async fn judge(
     again.decide_all(&mut link).await?;
     let composed = composed::check(&scan, &target).await?;
     let facts = Facts {
-        run: Uuid::now_v7(),
-        started: time(started),
-        finished: time(Utc::now()),
         passed,
-        passes: again.passes,
-        no_fence: link.no_fence().map(str::to_owned),
-        is_stalled: link.is_stalled(),
         legacy_scan_ms: first.legacy_ms,
         target_scan_ms: first.target_ms,
+        ..Facts::of(&link, started, again.passes)
     };
     let report = conclude(&scan, &target, &facts, &again.findings, &composed).await?;
     let mut findings = again.findings;
@@ -115,8 +113,25 @@ async fn judge(
     Ok((report, findings))
 }
 
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+/// Looks at some rows only; each of them is decided as in a full run.
+async fn sample(
+    scan: &Arc<Scan>,
+    link: &mut Link,
+    (settings, share): (Settings, u32),
+    started: DateTime<Utc>,
+) -> Result<(Report, Vec<Findings>), Error> {
+    let mut again = Rest::new(scan, settings, None);
+    again.read_sample(link, share).await?;
+    again.decide_all(link).await?;
+    for (index, findings) in again.findings.iter().enumerate() {
+        scan.tally(index).read = findings.present();
+    }
+    let tier = Tier::Sample { share, rows: again.looked_at() };
+    let mut facts = Facts { tier, ..Facts::of(link, started, again.passes) };
+    facts.passed = again.first.unwrap_or(facts.passed);
+    let composed = Compositions::default();
+    let report = conclude(scan, &link.target, &facts, &again.findings, &composed).await?;
+    Ok((report, again.findings))
 }
 
 /// Asks the legacy server for what the mapping needs, and sizes the digests.

@@ -18,6 +18,8 @@ pub struct Settings {
     pub readers_max: usize,
     /// Rows in a range of a large table, which is read by several connections.
     pub range_rows: u64,
+    /// The share of rows that are looked at, in hundredths of a percent; all when `None`.
+    pub sample: Option<u32>,
     /// Differences kept whole in the report, for each entity. All are counted.
     pub differences_max: usize,
     /// Differing rows that are remembered for a repair, for each entity.
@@ -36,6 +38,7 @@ impl Settings {
             pause: Duration::from_millis(500),
             readers_max: 2,
             range_rows: 100_000,
+            sample: None,
             differences_max: 1_000,
             repairs_max: 100_000,
             candidates_max: 50_000,

@@ -14,3 +14,4 @@ mod lab;
 mod moving;
 mod objects;
 mod repair;
+mod tiers;
