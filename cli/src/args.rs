@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Reports of reconcile: list, show, check their chain
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Run reports by cron expressions (schedule.full, schedule.sample) until stopped, one process at
+    /// a time, and tell a webhook what is wrong
+    Schedule(ScheduleArgs),
     /// Serve the domains that are cut over, pass everything else to the legacy application
     Serve(ServeArgs),
     /// List domains, hand one over, take it back
@@ -199,6 +202,9 @@ pub(crate) struct ReconcileArgs {
     /// Look at this share of the rows only, such as 1 or 0.5; the report says what that is worth
     #[arg(long, value_name = "PERCENT", value_parser = share, conflicts_with = "repair")]
     pub(crate) sample: Option<u32>,
+    /// Check 20,000 rows of each entity by independent rules, instead of reconcile.independent_rows
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) paranoid: bool,
     /// What to do about rows that differ: `plan` prints it, `apply` reads them again from the legacy
     /// server, writes them at the position of that reading, and compares again
     #[arg(long, value_name = "WHAT")]
@@ -209,7 +215,7 @@ pub(crate) struct ReconcileArgs {
 }
 
 /// A percentage in hundredths of a percent.
-fn share(text: &str) -> Result<u32, String> {
+pub(crate) fn share(text: &str) -> Result<u32, String> {
     let bad = || {
         "write a percentage from 0.01 to 100, with two digits after the point at most".to_owned()
     };
@@ -222,6 +228,14 @@ fn share(text: &str) -> Result<u32, String> {
     let digits: u32 = format!("{digits:0<2}").parse().map_err(|_| bad())?;
     let share = whole.checked_mul(100).and_then(|share| share.checked_add(digits));
     share.filter(|share| (1..=10_000).contains(share)).ok_or_else(bad)
+}
+
+/// `ficus schedule`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScheduleArgs {
+    /// Run what is due now and end: 0 all is well, 1 rows differ, 2 undecided or stale, 3 failed
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// `ficus report`.

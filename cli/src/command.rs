@@ -13,6 +13,7 @@ mod quarantine;
 mod reconcile;
 mod report;
 mod scaffold;
+mod schedule;
 mod serve;
 mod status;
 mod stream;
@@ -45,6 +46,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Stream(command) => stream::run(command, &settings).await,
         Command::Reconcile(args) => reconcile::run(args, &settings).await,
         Command::Report(command) => report::run(command, &settings).await,
+        Command::Schedule(args) => Box::pin(schedule::run(args, &settings)).await,
         Command::Serve(args) => serve::run(args, &settings).await,
         Command::Domain(command) => domain::run(command, &settings).await,
         Command::Quarantine(command) => quarantine::run(command, &settings).await,

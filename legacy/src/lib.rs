@@ -16,6 +16,7 @@ mod value;
 
 pub use capture::{Capture, CaptureInstance};
 pub use error::{Disposition, Error};
+pub use read::TextRow;
 pub use session::{
     CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,
     TableScan, TableSize,

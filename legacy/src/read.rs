@@ -6,7 +6,12 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use mapping::{key::CanonicalKey, plan::TablePlan};
+use mapping::{
+    catalog::SqlType,
+    key::CanonicalKey,
+    plan::{SourceColumn, TablePlan},
+    value::LegacyValue,
+};
 use tiberius::{QueryItem, QueryStream};
 use tokio::time::{error::Elapsed, timeout};
 
@@ -124,6 +129,42 @@ impl Session {
         Ok(found)
     }
 
+    /// Reads some columns (indexes into the plan's) of the rows with these keys, as the server
+    /// itself writes them as text: for whoever does not want to rely on what is decoded here.
+    ///
+    /// # Errors
+    /// Any failure of the connection.
+    pub async fn read_texts(
+        &mut self,
+        plan: &TablePlan,
+        wanted: &[usize],
+        keys: &[CanonicalKey],
+    ) -> Result<Vec<TextRow>, Error> {
+        let columns: Vec<&SourceColumn> =
+            wanted.iter().filter_map(|&index| plan.columns.get(index)).collect();
+        let key = plan.key.iter().filter_map(|&index| plan.columns.get(index));
+        let width = plan.key.len();
+        let text = |column: &&SourceColumn| SourceColumn {
+            sql_type: SqlType::NVarChar { length: None },
+            ..(*column).clone()
+        };
+        let shape: Vec<SourceColumn> = key.cloned().chain(columns.iter().map(text)).collect();
+        let answer = Source { table: &plan.table, columns: &shape, key: &[] };
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks((KEY_PARAMETERS_MAX / width.max(1)).max(1)) {
+            let keys: Vec<LegacyRow> = keys.iter().map(CanonicalKey::parts).collect();
+            let statement = statement::texts_by_keys(plan.into(), &columns, &keys)?;
+            let mut each = |mut row: LegacyRow| {
+                let texts = row.split_off(width.min(row.len()));
+                let texts = texts.into_iter().map(into_text).collect();
+                found.push(TextRow { key: row, texts });
+                true
+            };
+            self.stream(answer, &statement, Hand::Each(&mut each)).await?;
+        }
+        Ok(found)
+    }
+
     async fn stream(
         &mut self,
         source: Source<'_>,
@@ -156,6 +197,22 @@ impl Session {
             Ok(Err(error)) => tracing::debug!(%error, "the connection is closed"),
             Err(_) => tracing::debug!(?limit, "the server did not stop in time"),
         }
+    }
+}
+
+/// A row as text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextRow {
+    /// The key columns' values.
+    pub key: LegacyRow,
+    /// The columns that were asked for; `None` is NULL.
+    pub texts: Vec<Option<String>>,
+}
+
+fn into_text(value: LegacyValue<'static>) -> Option<String> {
+    match value {
+        LegacyValue::Text(text) | LegacyValue::BrokenText(text) => Some(text.into_owned()),
+        _ => None,
     }
 }
 

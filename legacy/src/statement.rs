@@ -14,7 +14,7 @@ use std::fmt::Write;
 use mapping::catalog::LegacyTable;
 
 use self::ident::{Ident, TableIdent};
-pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys};
+pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys, texts_by_keys};
 pub use self::parameter::Parameter;
 pub(crate) use self::range::{Source, heap, range, split};
 use crate::Isolation;

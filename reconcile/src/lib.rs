@@ -25,6 +25,7 @@ mod findings;
 mod ids;
 mod legacy_scan;
 mod link;
+pub mod paranoid;
 mod passes;
 mod protocol;
 mod repair;

@@ -270,7 +270,9 @@ pub struct Independent {
     pub values: u64,
     /// Values whose meaning differs although the comparison called the rows equal.
     pub disagreements: u64,
-    /// Some of them.
+    /// Rows with such values, by entity.
+    pub entities: BTreeMap<String, u64>,
+    /// Some of them; `part` is the entity.
     pub examples: Vec<Difference>,
     /// Columns that it has no rule for, with the reason.
     pub not_covered: Vec<LeftOut>,

@@ -15,6 +15,7 @@ use crate::{
     ids::Ids,
     legacy_scan::{Scan, scan_table},
     link::{Link, Pass},
+    paranoid,
     passes::Rest,
     store,
     subject::{Subjects, Tally, table},
@@ -97,6 +98,7 @@ async fn judge(
     }
     let mut first = First { scan: Arc::clone(&scan), legacy_ms: 0, target_ms: 0 };
     let passed = link.pass(&mut first).await?;
+    let independent = settings.independent.clone();
     let mut again = Rest::new(&scan, settings, passed.low);
     again.read_suspects(&mut link).await?;
     again.decide_all(&mut link).await?;
@@ -107,9 +109,15 @@ async fn judge(
         target_scan_ms: first.target_ms,
         ..Facts::of(&link, started, again.passes)
     };
-    let report = conclude(&scan, &target, &facts, &again.findings, &composed).await?;
+    let mut report = conclude(&scan, &target, &facts, &again.findings, &composed).await?;
     let mut findings = again.findings;
     findings.push(composed.into_findings());
+    if let Some((rules, rows)) = independent {
+        let known: Vec<Repair> =
+            findings.iter().flat_map(|findings| findings.repairs.iter().cloned()).collect();
+        let check = paranoid::check(&scan, &mut link, (&rules, rows), &known);
+        report.add_independent(Box::pin(check).await?);
+    }
     Ok((report, findings))
 }
 

@@ -54,17 +54,38 @@ impl Draw {
         link: &mut Link,
         index: usize,
     ) -> Result<Vec<CanonicalKey>, Error> {
-        let subject = scan.subjects.get(index);
-        let Some(plan) = table(&scan.plan, subject.table) else { return Ok(Vec::new()) };
         let every = self.every(scan.tally(index).estimate);
-        let keys = link.reader().await?.split(plan, every).await;
-        let doing = format!("drawing keys of {}", plan.table);
-        let keys = keys.map_err(Error::legacy(doing))?;
-        Ok(keys.into_iter().filter_map(|key| canonical(plan, key)).collect())
+        every_nth(scan, link, index, every).await
     }
 }
 
-fn canonical(plan: &TablePlan, key: Vec<LegacyValue<'static>>) -> Option<CanonicalKey> {
+/// About so many keys of a subject's legacy table, evenly spread.
+pub(crate) async fn spread(
+    scan: &Scan,
+    link: &mut Link,
+    index: usize,
+    rows: u64,
+) -> Result<Vec<CanonicalKey>, Error> {
+    let every = (scan.tally(index).estimate / rows.max(1)).max(1);
+    every_nth(scan, link, index, every).await
+}
+
+async fn every_nth(
+    scan: &Scan,
+    link: &mut Link,
+    index: usize,
+    every: u64,
+) -> Result<Vec<CanonicalKey>, Error> {
+    let Some(plan) = table(&scan.plan, scan.subjects.get(index).table) else {
+        return Ok(Vec::new());
+    };
+    let keys = link.reader().await?.split(plan, every).await;
+    let keys = keys.map_err(Error::legacy(format!("drawing keys of {}", plan.table)))?;
+    Ok(keys.into_iter().filter_map(|key| canonical(plan, key)).collect())
+}
+
+/// The canonical key of the key columns' values.
+pub(crate) fn canonical(plan: &TablePlan, key: Vec<LegacyValue<'static>>) -> Option<CanonicalKey> {
     let mut row = vec![LegacyValue::Unchanged; plan.columns.len()];
     for (index, value) in plan.key.iter().zip(key) {
         *row.get_mut(*index)? = value;

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::paranoid::Rules;
+
 /// Limits of a run. All are bounds, none changes what is proven.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -20,6 +22,9 @@ pub struct Settings {
     pub range_rows: u64,
     /// The share of rows that are looked at, in hundredths of a percent; all when `None`.
     pub sample: Option<u32>,
+    /// The mapping files' meaning for the independent check, and about how many rows of each entity
+    /// it looks at in a full run; without, there is none.
+    pub independent: Option<(Arc<Rules>, u64)>,
     /// Differences kept whole in the report, for each entity. All are counted.
     pub differences_max: usize,
     /// Differing rows that are remembered for a repair, for each entity.
@@ -39,6 +44,7 @@ impl Settings {
             readers_max: 2,
             range_rows: 100_000,
             sample: None,
+            independent: None,
             differences_max: 1_000,
             repairs_max: 100_000,
             candidates_max: 50_000,

@@ -6,6 +6,7 @@
 
 mod observe;
 mod reader;
+mod texts;
 
 use mapping::{
     key::CanonicalKey,
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 pub use observe::{Observed, ObservedRow};
 use reader::{Tuple, read_copy};
+pub use texts::TextRow;
 
 use crate::{Error, Target, statement::Ident};
 

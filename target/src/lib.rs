@@ -48,6 +48,7 @@ pub mod report;
 pub mod reselect;
 mod reserve;
 pub mod retry;
+pub mod schedule;
 pub mod schema;
 pub mod seal;
 mod sequence;

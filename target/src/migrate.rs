@@ -51,6 +51,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     17 "0017_reselect",
     18 "0018_topic_partitions",
     30 "0030_reconcile_tiers",
+    31 "0031_schedule",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

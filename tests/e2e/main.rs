@@ -6,6 +6,7 @@ mod http;
 mod kill;
 mod mapping_command;
 mod oracle;
+mod reconcile;
 mod reselect;
 mod road;
 mod scaffold;

@@ -81,6 +81,11 @@ impl World {
         &self.url
     }
 
+    /// Changes the target behind the engine's back.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.pool).await.expect(sql);
+    }
+
     /// Runs a command to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let output = tokio::time::timeout(LIMIT, self.ficus(arguments).output()).await;

@@ -5,7 +5,7 @@ mod repair;
 use std::{sync::Arc, time::Duration};
 
 use mapping::plan::Plan;
-use reconcile::{Compared, Tier, Verdict};
+use reconcile::{Compared, Tier, Verdict, paranoid::Rules};
 use target::{
     Target,
     domain::{Decision, State},
@@ -14,6 +14,9 @@ use target::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{args::ReconcileArgs, exit::Exit, out, parts, settings::Settings};
+
+/// Rows of each entity that `--paranoid` checks, about.
+const PARANOID_ROWS: u64 = 20_000;
 
 /// Compares and prints the verdict; its exit code is the verdict.
 pub(crate) async fn run(args: &ReconcileArgs, settings: &Settings) -> anyhow::Result<Exit> {
@@ -28,7 +31,7 @@ pub(crate) async fn run(args: &ReconcileArgs, settings: &Settings) -> anyhow::Re
         settings,
         target,
         plan,
-        limits: limits(args, settings),
+        limits: limits(args, settings)?,
         stop: parts::stop_on_signal()?,
     };
     let compared = Box::pin(comparison.compare(&args.names)).await?;
@@ -57,20 +60,29 @@ fn shown(report: &reconcile::Report, json: bool) -> anyhow::Result<String> {
     Ok(if json { report.to_json()? } else { report.to_text() })
 }
 
-fn limits(args: &ReconcileArgs, settings: &Settings) -> reconcile::Settings {
-    let mut limits = usual_limits(settings);
+fn limits(args: &ReconcileArgs, settings: &Settings) -> anyhow::Result<reconcile::Settings> {
+    let mut limits = usual_limits(settings)?;
     if let Some(seconds) = args.patience {
         limits.patience = Duration::from_secs(seconds);
     }
     limits.sample = args.sample;
-    limits
+    if args.paranoid {
+        limits.independent = independent(settings, PARANOID_ROWS)?;
+    }
+    Ok(limits)
+}
+
+fn independent(settings: &Settings, rows: u64) -> anyhow::Result<Option<(Arc<Rules>, u64)>> {
+    let files = parts::mapping_files(settings)?;
+    Ok((rows > 0).then(|| (Arc::new(Rules::read(&files)), rows)))
 }
 
 /// The limits that the configuration sets.
-pub(crate) fn usual_limits(settings: &Settings) -> reconcile::Settings {
+pub(crate) fn usual_limits(settings: &Settings) -> anyhow::Result<reconcile::Settings> {
     let mut limits = reconcile::Settings::usual();
     limits.patience = settings.milliseconds("reconcile.patience_ms");
-    limits
+    limits.independent = independent(settings, settings.number("reconcile.independent_rows"))?;
+    Ok(limits)
 }
 
 /// Runs a comparison and records what it says of the domains.
@@ -82,7 +94,7 @@ pub(crate) async fn compare(
     stop: CancellationToken,
 ) -> anyhow::Result<reconcile::Report> {
     let (target, plan) = (Arc::clone(target), Arc::clone(plan));
-    let limits = usual_limits(settings);
+    let limits = usual_limits(settings)?;
     let comparison = Comparison { settings, target, plan, limits, stop };
     Ok(Box::pin(comparison.compare(names)).await?.report)
 }
@@ -145,7 +157,7 @@ pub(crate) fn exit(report: &reconcile::Report) -> Exit {
     verdict_exit(report.verdict)
 }
 
-fn verdict_exit(verdict: Verdict) -> Exit {
+pub(crate) fn verdict_exit(verdict: Verdict) -> Exit {
     match reconcile::Exit::from(verdict) {
         reconcile::Exit::Equal => Exit::Success,
         reconcile::Exit::Different => Exit::Different,

@@ -72,7 +72,7 @@ impl Age {
 }
 
 /// `90061 s` as `1 d 1 h`.
-fn spoken(age_ms: i64) -> String {
+pub(crate) fn spoken(age_ms: i64) -> String {
     let seconds = age_ms.max(0) / 1_000;
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
         (0, 0, 0) => format!("{seconds} s"),

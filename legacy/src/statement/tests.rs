@@ -112,6 +112,15 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
         ("Reading a table without a key", heap(contract)),
         ("Rows by key", by_keys(contract, &[key("00017"), key("00042")]).unwrap()),
         ("Rows by key", by_keys(rate, &[rate_key(7)]).unwrap()),
+        (
+            "Rows by key, as text",
+            texts_by_keys(contract, &contract.columns.iter().collect::<Vec<_>>(), &[key("00017")])
+                .unwrap(),
+        ),
+        (
+            "Rows by key, as text",
+            texts_by_keys(rate, &rate.columns.iter().collect::<Vec<_>>(), &[rate_key(7)]).unwrap(),
+        ),
         ("The marker", Statement::put_marker(token)),
         ("The marker", Statement::find_marker(token)),
     ]

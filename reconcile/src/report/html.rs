@@ -72,6 +72,7 @@ impl Report {
             entity::entity(&mut page, one);
         }
         page.add(format_args!("</section>\n"));
+        entity::independent(&mut page, self);
         evidence::not_compared(&mut page, self);
         evidence::evidence(&mut page, self, around);
         page.add(format_args!(
@@ -238,6 +239,13 @@ fn caveats(page: &mut Page, report: &Report, around: &Around) {
                 1 => "1 row was".to_owned(),
                 more => format!("{} rows were", thousands(more)),
             }
+        ));
+    }
+    if let Some(check) = report.independent.as_ref().filter(|check| check.disagreements > 0) {
+        all.push(format!(
+            "<strong>Independent check</strong>: {} mean something else by rules that share nothing \
+             with the mapping's code. The code or the mapping is wrong on both sides alike.",
+            rows(check.entities.values().sum())
         ));
     }
     for domain in report.domains.iter().filter(|domain| domain.is_owned()) {

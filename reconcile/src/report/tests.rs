@@ -136,6 +136,17 @@ fn the_page_tells_the_verdict_first_and_what_it_rests_on() {
     ] {
         assert!(page.contains(told), "{told}");
     }
+    let mut wrong = report(Verdict::Equal);
+    wrong.add_independent(Independent {
+        rows: 10,
+        values: 40,
+        disagreements: 2,
+        entities: BTreeMap::from([(EVIL.to_owned(), 2)]),
+        examples: vec![difference(DifferenceKind::Changed, false)],
+        not_covered: vec![],
+    });
+    assert_eq!(wrong.verdict, Verdict::Different, "what means something else is not equal");
+    assert!(wrong.to_html(&around()).contains("2 rows mean something else by rules"));
     let mut sample = report(Verdict::Equal);
     sample.tier = Tier::Sample { share: 100, rows: 3_000 };
     let page = sample.to_html(&Around::default());

@@ -42,6 +42,19 @@ impl Report {
         for entity in &self.entities {
             write_details(out, entity)?;
         }
+        if let Some(check) = &self.independent {
+            writeln!(
+                out,
+                "\nindependent check: {} rows, {} values, {} disagreements, {} columns without a rule",
+                check.rows,
+                check.values,
+                check.disagreements,
+                check.not_covered.len()
+            )?;
+            for difference in check.examples.iter().take(EXAMPLES_MAX) {
+                write_difference(out, difference)?;
+            }
+        }
         if !self.left_out.is_empty() {
             writeln!(out)?;
         }

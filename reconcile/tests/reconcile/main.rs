@@ -13,5 +13,6 @@ mod follow;
 mod lab;
 mod moving;
 mod objects;
+mod paranoid;
 mod repair;
 mod tiers;

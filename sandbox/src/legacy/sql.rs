@@ -13,6 +13,7 @@ mod session;
 mod shape;
 mod split;
 mod system;
+mod text;
 
 use sqlparser::{ast::Statement, dialect::MsSqlDialect, parser::Parser};
 

@@ -1,7 +1,7 @@
 //! One entity of the page: its account, notes, and example rows with both sides.
 
 use super::{Page, class, escape, rows, thousands, word};
-use crate::report::{Difference, EntityReport, ValuePair, Verdict};
+use crate::report::{Difference, EntityReport, Report, ValuePair, Verdict};
 
 /// Examples on the page; the JSON has more.
 const EXAMPLES_MAX: usize = 25;
@@ -34,6 +34,20 @@ pub(super) fn entity(page: &mut Page, entity: &EntityReport) {
         page.add(format_args!("<p class=\"soft pad\">… and {more} more.</p>\n"));
     }
     page.add(format_args!("</details>\n"));
+}
+
+/// Rows that the independent check disagrees about.
+pub(super) fn independent(page: &mut Page, report: &Report) {
+    let Some(check) = report.independent.as_ref().filter(|check| check.disagreements > 0) else {
+        return;
+    };
+    page.add(format_args!(
+        "<section aria-labelledby=\"independent\">\n<h2 id=\"independent\">Independent check</h2>\n"
+    ));
+    for difference in check.examples.iter().take(EXAMPLES_MAX) {
+        example(page, difference);
+    }
+    page.add(format_args!("</section>\n"));
 }
 
 /// Every row has a class; those without rows are left out.

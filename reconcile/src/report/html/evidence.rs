@@ -20,7 +20,10 @@ pub(super) fn not_compared(page: &mut Page, report: &Report) {
     let of_entities = report.entities.iter().flat_map(|entity| {
         entity.not_compared.iter().map(|left_out| (entity.entity.as_str(), left_out))
     });
-    for (entity, left_out) in of_entities.chain(report.left_out.iter().map(|one| ("", one))) {
+    let check = report.independent.iter().flat_map(|check| &check.not_covered);
+    let unruled = check.map(|one| ("(independent check)", one));
+    let tables = report.left_out.iter().map(|one| ("", one));
+    for (entity, left_out) in of_entities.chain(tables).chain(unruled) {
         page.add(format_args!(
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
             escape(entity),

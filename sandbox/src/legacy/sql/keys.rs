@@ -9,29 +9,45 @@ use super::{
     SqlError,
     expression::{evaluate, push_key},
     output::{Cursor, Rows},
-    shape::{Scope, Source, column, column_name, list, plain, projection},
+    shape::{Plain, Scope, Source, column, column_name, list, plain, projection},
+    text,
 };
 use crate::legacy::store::Record;
 
 pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, SqlError> {
     let Some(plain) = plain(query) else { return Ok(None) };
-    let Some(join) = Join::of(&plain.from.relation, plain.from) else { return Ok(None) };
     if plain.selection.is_some() || !plain.order_by.is_empty() {
         return Ok(None);
     }
+    let Some(found) = find(&plain, scope)? else { return Ok(None) };
+    let layout = found.source.layout;
+    if let Some((outputs, columns)) = projection(plain.projection, layout, Some(found.alias))? {
+        let rows = Rows::Made(found.records.into_iter());
+        return Ok(Some(Cursor::new(layout, outputs, columns, rows)));
+    }
+    text::answer(plain.projection, &found)
+}
+
+/// The rows that the keys name.
+pub(super) struct Found<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) alias: &'a Ident,
+    pub(super) records: Vec<Record>,
+}
+
+fn find<'a>(plain: &Plain<'a>, scope: Scope<'a>) -> Result<Option<Found<'a>>, SqlError> {
+    let Some(join) = Join::of(&plain.from.relation, plain.from) else { return Ok(None) };
     let TableFactor::Table { name, .. } = &plain.from.relation else { return Ok(None) };
     let source = scope.source(name)?;
-    let projection = projection(plain.projection, source.layout, Some(join.table_alias))?;
-    let Some((outputs, columns)) = projection else { return Ok(None) };
     let Some(places) = join.places(source)? else { return Ok(None) };
-    let mut found = Vec::new();
+    let mut records = Vec::new();
     for row in join.rows {
         match look_up(row, &places, source, scope)? {
-            Some(record) => found.extend(record),
+            Some(record) => records.extend(record),
             None => return Ok(None),
         }
     }
-    Ok(Some(Cursor::new(source.layout, outputs, columns, Rows::Made(found.into_iter()))))
+    Ok(Some(Found { source, alias: join.table_alias, records }))
 }
 
 /// The row with this key; the outer `None` is a row of values that is not understood.
