@@ -1,4 +1,5 @@
-//! Reconcile: the verdict on a contract table that is equal on both sides.
+//! Reconcile: the verdict on a contract table that is equal on both sides, and on one with a few
+//! rows that differ, scattered over all of it: the worst place for whoever compares by ranges.
 //!
 //! The stream is quiet. Instead of a connector and a consumer that do nothing, every marker's
 //! fence is written as soon as the marker is captured.
@@ -20,6 +21,8 @@ use crate::{
 
 /// PERFORMANCE's least.
 const FLOOR: f64 = 100_000.0;
+/// Rows that differ.
+const SCATTERED: u64 = 96;
 
 pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Figure>> {
     let rows = args.rows();
@@ -29,26 +32,42 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
     fill::fill(place, &spot, &side, ("contracts", 2, rows)).await?;
     sqlx::query("vacuum analyze").execute(&spot.admin).await?;
     let mut figure = Figure::new("reconcile", "Contract, equal on both sides", "rows").floor(FLOOR);
+    let different = format!("Contract, {SCATTERED} scattered rows differ");
+    let mut scattered = Figure::new("reconcile", different, "rows").floor(FLOOR);
     let (mut legacy, mut target) = (Vec::new(), Vec::new());
     for _ in 0..args.runs() {
-        let (rate, cost) = compare(place, &spot, &side, rows).await?;
+        let (rate, cost) = compare(place, &spot, &side, (rows, 0)).await?;
         figure.add(rate, cost);
         legacy.push(side.scan(place, "Contract", 2).await?.0);
         target.push(spot.scan(place, "contracts").await?.0);
+    }
+    let changed = sqlx::query(
+        "update contracts c set monthly_total = coalesce(monthly_total, 0) + 1
+         from (select id, row_number() over (order by id) as n from contracts) r
+         where r.id = c.id and r.n % $1 = 0 and r.n / $1 <= $2",
+    )
+    .bind(i64::try_from(rows / SCATTERED)?)
+    .bind(i64::try_from(SCATTERED)?)
+    .execute(&spot.admin)
+    .await?;
+    for _ in 0..args.runs() {
+        let (rate, cost) = compare(place, &spot, &side, (rows, changed.rows_affected())).await?;
+        scattered.add(rate, cost);
     }
     place.leave(spot).await?;
     side.stop().await;
     let figure = figure
         .limit("reading and dropping the legacy rows, 2 readers", median(&legacy))
         .limit("COPY BINARY out of the target, dropped", median(&target));
-    Ok(vec![figure])
+    let scattered = scattered.limit("the same, equal on both sides", figure.rate());
+    Ok(vec![figure, scattered])
 }
 
 async fn compare(
     place: &Place,
     spot: &Spot,
     side: &LegacySide,
-    rows: u64,
+    (rows, different): (u64, u64),
 ) -> anyhow::Result<(f64, Cost)> {
     let settings = Settings::usual();
     let source = Source { reader: side.settings.clone(), marker: Some(side.settings.clone()) };
@@ -77,7 +96,10 @@ async fn compare(
     };
     let cost = meter.stop(rows);
     let read: u64 = report.entities.iter().map(|entity| entity.rows.read).sum();
-    ensure!(report.verdict == Verdict::Equal, "the verdict is {}", report.to_text());
+    let found: u64 = report.entities.iter().map(reconcile::EntityReport::different).sum();
+    let expected = if different == 0 { Verdict::Equal } else { Verdict::Different };
+    ensure!(report.verdict == expected, "the verdict is {}", report.to_text());
+    ensure!(found == different, "{found} of {different} rows that differ were found");
     ensure!(read == rows, "{read} of {rows} rows were compared");
     Ok(cost)
 }

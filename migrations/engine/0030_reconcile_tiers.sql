@@ -4,7 +4,7 @@ set local lock_timeout = '10s';
 
 alter table ficus.reconcile_run add column tier text not null default 'full';
 alter table ficus.reconcile_run
-  add constraint reconcile_run_tier_check check (tier in ('full', 'sample', 'quick'));
+  add constraint reconcile_run_tier_check check (tier in ('full', 'sample'));
 -- Totals, so that a trend needs no bodies.
 alter table ficus.reconcile_run
   add column different_rows bigint not null default 0,

@@ -27,6 +27,7 @@ use tokio::{
 use crate::{
     Error, Settings, Watch,
     ids::{Found, Ids},
+    pace::Pace,
     rowhash::{Comparer, id_of},
     settings::Event,
     subject::{Subjects, Tally, table},
@@ -52,6 +53,7 @@ pub(crate) struct Scan {
     pub(crate) watch: Watch,
     /// For `deleted_at`, of which only the presence is compared.
     pub(crate) seen_at_us: i64,
+    pub(crate) pace: Pace,
     /// The states of the domains; Postgres owns those that are cut over.
     pub(crate) domains: BTreeMap<String, State>,
 }
@@ -208,6 +210,7 @@ async fn map_rows(
     loop {
         let received = rows.lock().await.recv().await;
         if let Some(rows) = &received {
+            scan.pace.take(rows.len()).await;
             let note = |row: &LegacyRow, outcome| note(&scan, plan, row, outcome);
             scan.map(plan, rows, &mut batches, note);
             progress.add(&scan, rows.len());

@@ -15,6 +15,7 @@ use crate::{
     ids::Ids,
     legacy_scan::{Scan, scan_table},
     link::{Link, Pass},
+    pace::Pace,
     paranoid,
     passes::Rest,
     store,
@@ -169,6 +170,7 @@ async fn prepare(
     Ok(Scan {
         plan,
         domains,
+        pace: Pace::new(settings.rows_per_second),
         subjects,
         tallies,
         ids: Ids::new(target),

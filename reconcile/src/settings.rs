@@ -18,6 +18,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Connections that read the legacy server at a time.
     pub readers_max: usize,
+    /// Legacy rows a second at most, of all connections together.
+    pub rows_per_second: Option<u64>,
     /// Rows in a range of a large table, which is read by several connections.
     pub range_rows: u64,
     /// The share of rows that are looked at, in hundredths of a percent; all when `None`.
@@ -42,6 +44,7 @@ impl Settings {
             capture_patience: Duration::from_secs(30),
             pause: Duration::from_millis(500),
             readers_max: 2,
+            rows_per_second: None,
             range_rows: 100_000,
             sample: None,
             independent: None,

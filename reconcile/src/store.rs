@@ -45,7 +45,6 @@ pub(crate) async fn finish(
         tier: match report.tier {
             Tier::Full => "full",
             Tier::Sample { .. } => "sample",
-            Tier::Quick => "quick",
         },
         different_rows: report.entities.iter().map(EntityReport::different).sum(),
         in_flight_rows: report.entities.iter().map(EntityReport::undecided).sum(),

@@ -118,7 +118,7 @@ pub struct RunEnd {
     pub marker_lsn: Option<Lsn>,
     /// The report as JSON text.
     pub body: String,
-    /// `full`, `sample` or `quick`.
+    /// `full` or `sample`.
     pub tier: &'static str,
     /// Rows that differed.
     pub different_rows: u64,

@@ -23,6 +23,9 @@ pub(crate) struct ReconcileArgs {
     /// Check 20,000 rows of each entity by independent rules, instead of reconcile.independent_rows
     #[arg(long, conflicts_with = "sample")]
     pub(crate) paranoid: bool,
+    /// Read so many legacy rows a second at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_second: Option<u64>,
     /// What to do about rows that differ: `plan` prints it, `apply` reads them again from the legacy
     /// server, writes them at the position of that reading, and compares again
     #[arg(long, value_name = "WHAT")]

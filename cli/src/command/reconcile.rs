@@ -65,6 +65,7 @@ fn limits(args: &ReconcileArgs, settings: &Settings) -> anyhow::Result<reconcile
     if let Some(seconds) = args.patience {
         limits.patience = Duration::from_secs(seconds);
     }
+    limits.rows_per_second = args.rows_per_second.or(limits.rows_per_second);
     limits.sample = args.sample;
     if args.paranoid {
         limits.independent = independent(settings, PARANOID_ROWS)?;
@@ -82,6 +83,9 @@ pub(crate) fn usual_limits(settings: &Settings) -> anyhow::Result<reconcile::Set
     let mut limits = reconcile::Settings::usual();
     limits.patience = settings.milliseconds("reconcile.patience_ms");
     limits.independent = independent(settings, settings.number("reconcile.independent_rows"))?;
+    limits.rows_per_second =
+        Some(settings.number("reconcile.rows_per_second")).filter(|rows| *rows > 0);
+    limits.readers_max = usize::try_from(settings.number("reconcile.readers")).unwrap_or(1);
     Ok(limits)
 }
 

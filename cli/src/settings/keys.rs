@@ -218,6 +218,18 @@ pub(crate) const KEYS: &[Key] = &[
         "milliseconds to wait for rows in flight",
     ),
     key(
+        "reconcile.rows_per_second",
+        Kind::Number(0, 1_000_000_000),
+        Some("0"),
+        "legacy rows that a comparison reads in a second at most; 0 for no limit",
+    ),
+    key(
+        "reconcile.readers",
+        Kind::Number(1, 64),
+        Some("2"),
+        "parallel readers of the legacy server while comparing",
+    ),
+    key(
         "reconcile.independent_rows",
         Kind::Number(0, 1_000_000),
         Some("200"),

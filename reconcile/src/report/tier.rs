@@ -18,8 +18,6 @@ pub enum Tier {
         /// Rows looked at.
         rows: u64,
     },
-    /// No rows: counts, sums, least and greatest values.
-    Quick,
 }
 
 impl fmt::Display for Tier {
@@ -29,7 +27,6 @@ impl fmt::Display for Tier {
             Self::Sample { share, .. } => {
                 write!(f, "sample of {}.{:02} %", share / 100, share % 100)
             }
-            Self::Quick => f.write_str("quick"),
         }
     }
 }
@@ -40,12 +37,6 @@ impl Tier {
     pub fn sentence(&self) -> Option<String> {
         match self {
             Self::Full => None,
-            Self::Quick => Some(
-                "Quick: only counts, sums, least and greatest values were compared, at two \
-                 moments. Differences that cancel out are not seen, and a difference may be rows \
-                 on their way."
-                    .to_owned(),
-            ),
             Self::Sample { rows: 0, .. } => {
                 Some("Sample: no row was chosen, so nothing is known.".to_owned())
             }

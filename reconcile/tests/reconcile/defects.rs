@@ -161,6 +161,83 @@ async fn every_planted_defect_is_found_and_nothing_else() {
     println!("{}", report.to_text());
 }
 
+/// So many of each kind.
+const EACH: usize = 13;
+
+/// Each kind of defect that the issue of a migration names, many times over.
+const PLANTS: [(&str, &str); 8] = [
+    ("missing", "delete from payments where id in (select id from payments order by id limit 13)"),
+    (
+        "extra",
+        "insert into invoices select (jsonb_populate_record(i, jsonb_build_object('id', gen_random_uuid()))).*
+         from invoices i order by i.id limit 13",
+    ),
+    (
+        "one column off",
+        "update invoices set due_on = due_on + 1 where id in
+         (select id from invoices where due_on is not null order by id offset 50 limit 13)",
+    ),
+    (
+        "wrong key",
+        "update payments set id = gen_random_uuid() where id in
+         (select id from payments order by id offset 100 limit 13)",
+    ),
+    (
+        "swapped parents",
+        "with picked as (select distinct on (contract_id) id, contract_id from contract_items
+                       where contract_id is not null order by contract_id, id limit 13),
+              turned as (select id, coalesce(lead(contract_id) over (order by contract_id),
+                           first_value(contract_id) over (order by contract_id)) as other from picked)
+         update contract_items i set contract_id = t.other from turned t where t.id = i.id",
+    ),
+    (
+        "off by one minor unit",
+        "update contracts set monthly_total = monthly_total + 1 where id in
+         (select id from contracts where monthly_total is not null order by id limit 13)",
+    ),
+    (
+        "shifted hour",
+        "update contracts set signed_on = signed_on - interval '1 hour' where id in
+         (select id from contracts where signed_on is not null order by id offset 100 limit 13)",
+    ),
+    (
+        "trimmed blank",
+        "update contract_items set description = description || ' ' where id in
+         (select id from contract_items where description is not null order by id desc limit 13)",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_defects_of_every_kind_are_found_and_no_other() {
+    let lab = Lab::filled(ROWS).await;
+    for (kind, sql) in PLANTS {
+        assert_eq!(usize::try_from(lab.sql(sql).await), Ok(EACH), "{kind}");
+    }
+    let report = lab.run(&Lab::settings(), &[]).await;
+    let mut counts: BTreeMap<(String, DifferenceKind, Vec<String>), usize> = BTreeMap::new();
+    for one in found(&report) {
+        *counts.entry(one).or_default() += 1;
+    }
+    let one = |entity: &str, kind, columns: &[&str], count| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        ((entity.to_owned(), kind, columns), count)
+    };
+    let expected = BTreeMap::from([
+        // A row under another key is missing under its own.
+        one("payments", DifferenceKind::Missing, &[], 2 * EACH),
+        one("payments", DifferenceKind::Extra, &[], EACH),
+        one("invoices", DifferenceKind::Extra, &[], EACH),
+        one("invoices", DifferenceKind::Changed, &["due_on"], EACH),
+        one("contract_items", DifferenceKind::Changed, &["contract_id"], EACH),
+        one("contract_items", DifferenceKind::Changed, &["description"], EACH),
+        one("contracts", DifferenceKind::Changed, &["monthly_total"], EACH),
+        one("contracts", DifferenceKind::Changed, &["signed_on"], EACH),
+    ]);
+    assert_eq!(counts, expected, "{}", report.to_text());
+    assert!(PLANTS.len() * EACH >= 100);
+    check_accounts(&report);
+}
+
 /// Two items of different contracts change places.
 async fn swap_parents(lab: &Lab) {
     let swapped = lab

@@ -13,7 +13,7 @@ pub struct RunSummary {
     pub id: i64,
     /// What was compared.
     pub scope: String,
-    /// `full`, `sample` or `quick`.
+    /// `full` or `sample`.
     pub tier: String,
     /// `running`, `equal`, `different`, `undecided` or `failed`.
     pub state: String,
