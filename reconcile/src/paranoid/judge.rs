@@ -1,8 +1,14 @@
 //! What two rows of texts say, column by column.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use mapping::{key::CanonicalKey, plan::EntityPlan};
+use mapping::{
+    key::CanonicalKey,
+    plan::{EntityId, EntityPlan},
+};
 use target::compare::TextRow;
 use uuid::Uuid;
 
@@ -43,15 +49,52 @@ pub(super) struct Disagreement {
 }
 
 impl Meant {
-    /// Reads and compares some rows.
+    /// Reads and compares some rows. Without a fence, only what is seen twice counts.
     pub(super) async fn pass(
         &mut self,
         scan: &Arc<Scan>,
         link: &mut Link,
         (rules, halves): (&Rules, Vec<Half>),
     ) -> Result<(), Error> {
+        let mut first = Self::default();
+        let has_fence = first.once(scan, link, (rules, halves)).await?;
+        if !has_fence && !first.disagreements.is_empty() {
+            tokio::time::sleep(scan.settings.pause).await;
+            let mut second = Self::default();
+            second.once(scan, link, (rules, first.disagreeing(scan))).await?;
+            let is_seen = |one: &Disagreement| {
+                let same = |other: &Disagreement| {
+                    other.key == one.key && other.shown.columns == one.shown.columns
+                };
+                second.disagreements.iter().any(same)
+            };
+            first.disagreements.retain(is_seen);
+        }
+        self.rows += first.rows;
+        self.values += first.values;
+        self.disagreements.append(&mut first.disagreements);
+        Ok(())
+    }
+
+    /// The rows that disagree, to be read again.
+    fn disagreeing(&self, scan: &Scan) -> Vec<Half> {
+        let mut keys: BTreeMap<EntityId, Vec<CanonicalKey>> = BTreeMap::new();
+        for one in &self.disagreements {
+            let Some(entity) = scan.plan.entity(&one.entity) else { continue };
+            keys.entry(entity.id).or_default().push(one.key.clone());
+        }
+        keys.into_iter().map(|(entity, keys)| Half::new(entity, keys)).collect()
+    }
+
+    /// One pass; whether it had a fence.
+    async fn once(
+        &mut self,
+        scan: &Arc<Scan>,
+        link: &mut Link,
+        (rules, halves): (&Rules, Vec<Half>),
+    ) -> Result<bool, Error> {
         if halves.iter().all(|half| half.keys.is_empty()) {
-            return Ok(());
+            return Ok(true);
         }
         let mut texts = Texts { scan: Arc::clone(scan), rules, halves };
         let passed = link.pass(&mut texts).await?;
@@ -62,7 +105,7 @@ impl Meant {
                 self.row(scan, (plan, &rules.columns), (half, key), passed.proof);
             }
         }
-        Ok(())
+        Ok(matches!(passed.proof, Proof::Fence { .. }))
     }
 
     fn row(

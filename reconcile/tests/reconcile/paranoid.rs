@@ -30,6 +30,16 @@ async fn the_two_comparisons_agree_on_the_true_mapping() {
     assert!(text.contains("independent check"), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_capture_only_what_is_seen_twice_counts() {
+    let lab = Lab::filled_by(1_000, mutated(&MUTANTS[0])).await;
+    lab.database.set_cdc_enabled(false);
+    let report = lab.run(&settings(1_000_000), &["contracts"]).await;
+    let check = report.independent.as_ref().unwrap();
+    assert!(check.disagreements > 0 && check.rows > 0, "{check:?}");
+    assert_eq!(report.verdict, Verdict::Different);
+}
+
 /// What a mutant changes, and the column that must give it away.
 struct Mutant {
     name: &'static str,
