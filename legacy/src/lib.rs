@@ -16,6 +16,7 @@ mod value;
 pub use capture::{Capture, CaptureInstance};
 pub use error::{Disposition, Error};
 pub use session::{
-    CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,
-    TableScan, TableSize,
+    CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RangePart, RowSink, Session,
+    Settings, TableScan, TableSize,
 };
+pub use statement::{Condition, Grants};
