@@ -27,6 +27,31 @@ pub enum Error {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// A part is copied of one table, and the entity has several.
+    #[error("entity `{entity}` is made of several tables")]
+    SeveralTables {
+        /// The entity.
+        entity: String,
+        /// Its tables.
+        tables: Vec<String>,
+    },
+    /// A line that is no key of the table.
+    #[error("line {line} of the list of keys: {reason}")]
+    KeyLine {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+        /// What a key of the table looks like.
+        hint: String,
+    },
+    /// The operator's query can't be asked.
+    #[error("backfill.busy_query failed")]
+    BusyQuery {
+        /// The cause.
+        #[source]
+        source: Box<legacy::Error>,
+    },
     /// The legacy side failed before any table was begun.
     #[error("the legacy server can't be read")]
     Legacy(#[source] Box<legacy::Error>),
@@ -108,7 +133,12 @@ impl Error {
             Self::Read { source, .. } => read(source),
             Self::Target(source) | Self::Write { source, .. } => write(source),
             Self::StoredKey { .. } => Disposition::GiveUpTable,
-            Self::Unknown { .. } | Self::Exhausted { .. } | Self::Task => Disposition::Stop,
+            Self::Unknown { .. }
+            | Self::SeveralTables { .. }
+            | Self::KeyLine { .. }
+            | Self::BusyQuery { .. }
+            | Self::Exhausted { .. }
+            | Self::Task => Disposition::Stop,
         }
     }
 
@@ -119,6 +149,9 @@ impl Error {
                 source.disposition() == target::Disposition::RetrySmaller
             }
             Self::Unknown { .. }
+            | Self::SeveralTables { .. }
+            | Self::KeyLine { .. }
+            | Self::BusyQuery { .. }
             | Self::Legacy(_)
             | Self::Read { .. }
             | Self::Exhausted { .. }
@@ -127,11 +160,23 @@ impl Error {
         }
     }
 
+    /// Whether fewer rows at a time may be answered in time.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if matches!(**source, legacy::Error::Timeout { .. }))
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown { known, .. } => format!("known are: {}", known.join(", ")),
+            Self::SeveralTables { tables, .. } => {
+                format!("name the table instead: {}", tables.join(", "))
+            }
+            Self::KeyLine { hint, .. } => hint.clone(),
+            Self::BusyQuery { source } => {
+                format!("{}; try the query on the server, under the engine's login", source.hint())
+            }
             Self::Legacy(source) | Self::Read { source, .. } => source.hint().to_owned(),
             Self::Target(source) | Self::Write { source, .. } => source.hint().to_owned(),
             Self::Exhausted { source, .. } => {

@@ -71,6 +71,10 @@ pub(crate) enum Command {
     /// Create or update the schema `ficus` and the product's tables
     Migrate,
     /// Copy legacy tables in bulk; resumes by itself
+    ///
+    /// Exit codes: 0 everything that was selected is copied; 1 keys of --only-keys have no row; 3 a
+    /// table was given up, or nothing can go on; 64 wrong usage; 130 stopped by a signal (the same
+    /// command goes on). docs/backfill.md has the rest.
     Backfill(BackfillArgs),
     /// Follow Debezium's change events until stopped
     Consume(ConsumeArgs),
@@ -132,16 +136,66 @@ pub(crate) struct DemoArgs {
 }
 
 /// `ficus backfill`.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BackfillArgs {
+    /// Pauses or resumes what runs
+    #[command(subcommand)]
+    pub(crate) action: Option<BackfillAction>,
     /// Domains or entities; all when none is named
     pub(crate) names: Vec<String>,
-    /// Parallel readers of the legacy server
+    /// Parallel readers, each with one connection to the legacy server; this process has no more
     #[arg(long, value_name = "READERS", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: Option<u16>,
     /// Copy the named ones again from the start, while the stream runs
     #[arg(long)]
     pub(crate) restart: bool,
+    /// Copy again the rows of one table or entity whose keys the file has, a key a line as `ficus
+    /// mapping explain --key` takes it; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["restart", "condition"], requires = "names")]
+    pub(crate) only_keys: Option<PathBuf>,
+    /// Copy again the rows of one table or entity that this T-SQL holds for. It is sent as it
+    /// stands, under the read-only login: for operators who know what they ask
+    #[arg(
+        long = "where",
+        id = "condition",
+        value_name = "SQL",
+        conflicts_with = "restart",
+        requires = "names"
+    )]
+    pub(crate) condition: Option<String>,
+    /// Read so many rows a second at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_second: Option<u64>,
+    /// Read only at these hours, in this zone: "22:00-05:00 Asia/Ulaanbaatar"
+    #[arg(long, value_name = "HOURS ZONE")]
+    pub(crate) between: Option<String>,
+    /// Build the secondary indexes of tables that are still empty after they are loaded
+    #[arg(long)]
+    pub(crate) defer_indexes: bool,
+    /// Tell what happens as JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the T-SQL that grants the least rights for the legacy logins, and do nothing else
+    #[arg(long, conflicts_with_all = ["restart", "only_keys", "condition", "json", "defer_indexes"])]
+    pub(crate) grants: bool,
+}
+
+/// `ficus backfill pause`, `ficus backfill resume`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackfillAction {
+    /// Let every backfill wait, on all machines: reading stops within a second
+    Pause {
+        /// Why (audited, and shown by `ficus status`)
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let them go on
+    Resume {
+        /// Why (audited)
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// `ficus consume`.
@@ -458,6 +512,29 @@ mod tests {
         for line in [["--waive", "seal"], ["--reason", "known"]] {
             let words = ["ficus", "domain", "cutover", "contracts"].into_iter().chain(line);
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_backfill_is_paused_or_copies_and_a_part_is_of_something() {
+        let parses = |words: &str| Args::try_parse_from(words.split('|')).is_ok();
+        for words in [
+            "ficus|backfill",
+            "ficus|backfill|contracts|payments|--restart",
+            "ficus|backfill|pause|--reason|month's end",
+            "ficus|backfill|resume",
+            "ficus|backfill|contracts|--where|a = 1",
+        ] {
+            assert!(parses(words), "{words}");
+        }
+        for words in [
+            "ficus|backfill|--where|a = 1",
+            "ficus|backfill|--only-keys|k",
+            "ficus|backfill|contracts|--where|a = 1|--restart",
+            "ficus|backfill|contracts|--where|a = 1|--only-keys|k",
+            "ficus|backfill|--rows-per-second|0",
+        ] {
+            assert!(!parses(words), "{words}");
         }
     }
 
