@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Error,
-    batch::{End, Mapper, OpenBatch},
+    batch::{End, Mapper, OpenBatch, Streak},
     key,
     shared::Shared,
 };
@@ -80,7 +80,15 @@ pub(crate) async fn attempt(
     let reading = tokio::spawn(read_ahead(Arc::clone(shared), (reader, table.id), part, sink));
     let position = low.map_or(Position::ZERO, Position::read_after);
     let mapper = Mapper::new(table, &object_types, (position, now_us()));
-    let flow = Flow { shared, mapper, open: OpenBatch::default(), flight: None, claim, rows_max };
+    let flow = Flow {
+        shared,
+        mapper,
+        open: OpenBatch::default(),
+        flight: None,
+        streak: Streak::default(),
+        claim,
+        rows_max,
+    };
     flow.run(rows, AbortOnDropHandle::new(reading), session).await
 }
 
@@ -226,6 +234,7 @@ struct Flow<'a> {
     mapper: Mapper<'a>,
     open: OpenBatch,
     flight: Option<Flight>,
+    streak: Streak,
     claim: &'a mut ChunkClaim,
     /// What the statement was asked for.
     rows_max: Option<u64>,
@@ -327,7 +336,12 @@ impl Flow<'_> {
             let open = usize::try_from(self.open.rows()).unwrap_or(usize::MAX);
             let room = self.shared.limit.rows().saturating_sub(open).max(1);
             let rest = rows.split_off(room.min(rows.len()));
-            self.open.add(&self.mapper, mem::replace(&mut rows, rest));
+            self.open.add(&self.mapper, mem::replace(&mut rows, rest), &mut self.streak);
+            let most = self.shared.settings.quarantine_in_a_row_max;
+            if let Some(why) = self.streak.reaches(most) {
+                let (table, why) = (self.mapper.table.table.clone(), why.to_owned());
+                return Err(Error::Flood { table, rows: most, why });
+            }
             if self.is_full() && self.open.can_end_here() {
                 self.launch(End::Step).await?;
             }

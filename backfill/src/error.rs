@@ -76,6 +76,16 @@ pub enum Error {
         #[source]
         source: Box<target::Error>,
     },
+    /// So many rows in a row can't be mapped that it is not the rows.
+    #[error("{rows} rows of {table} in a row can't be mapped ({why})")]
+    Flood {
+        /// The table.
+        table: LegacyTable,
+        /// Rows in a row.
+        rows: u64,
+        /// Rule and column.
+        why: String,
+    },
     /// The same thing failed again and again.
     #[error("{table} made no progress in {attempts} attempts")]
     Exhausted {
@@ -132,7 +142,7 @@ impl Error {
             },
             Self::Read { source, .. } => read(source),
             Self::Target(source) | Self::Write { source, .. } => write(source),
-            Self::StoredKey { .. } => Disposition::GiveUpTable,
+            Self::StoredKey { .. } | Self::Flood { .. } => Disposition::GiveUpTable,
             Self::Unknown { .. }
             | Self::SeveralTables { .. }
             | Self::KeyLine { .. }
@@ -155,6 +165,7 @@ impl Error {
             | Self::Legacy(_)
             | Self::Read { .. }
             | Self::Exhausted { .. }
+            | Self::Flood { .. }
             | Self::StoredKey { .. }
             | Self::Task => false,
         }
@@ -181,6 +192,12 @@ impl Error {
             Self::Target(source) | Self::Write { source, .. } => source.hint().to_owned(),
             Self::Exhausted { source, .. } => {
                 format!("{}; what is copied stays: run `ficus backfill` again", source.hint())
+            }
+            Self::Flood { .. } => {
+                "the table is not what the mapping takes it for: read the catalogue again \
+                and run `ficus mapping check`; if the rows are bad all the same, raise \
+                backfill.quarantine_in_a_row_max"
+                    .to_owned()
             }
             Self::StoredKey { .. } => {
                 "the key's columns have changed since: run `ficus backfill --restart`".to_owned()

@@ -18,7 +18,7 @@ use target::{
 
 use crate::{
     Error, Selection,
-    batch::{End, Mapper, OpenBatch},
+    batch::{End, Mapper, OpenBatch, Streak},
     copy,
     error::Disposition,
     patience::Patience,
@@ -195,7 +195,7 @@ impl Copying<'_> {
         let position = capture.max_lsn.map_or(Position::ZERO, Position::read_after);
         let mapper = Mapper::new(table, &types, (position, copy::now_us()));
         let mut open = OpenBatch::default();
-        open.add(&mapper, rows);
+        open.add(&mapper, rows, &mut Streak::default());
         let (count, bytes) = (open.rows(), open.bytes());
         let end = if last { End::Chunk { high_watermark } } else { End::Step };
         let batch = open.close(&mapper.form, claim, end);

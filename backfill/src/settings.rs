@@ -40,6 +40,9 @@ pub struct Settings {
     pub statement: Duration,
     /// The hours in which the legacy server may be read.
     pub window: Option<Window>,
+    /// So many rows in a row that can't be mapped are no bad rows but a wrong mapping, or another
+    /// table than it was: it is given up before they fill the quarantine.
+    pub quarantine_in_a_row_max: u64,
     /// Whether the server has enough to do without this.
     pub busy: Option<Busy>,
 }
@@ -71,6 +74,7 @@ impl Default for Settings {
             rows_per_second: None,
             statement: Duration::from_secs(10),
             window: None,
+            quarantine_in_a_row_max: 1000,
             busy: None,
         }
     }

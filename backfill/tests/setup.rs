@@ -157,12 +157,19 @@ pub(crate) fn legacy_settings(server: &Server) -> legacy::Settings {
 }
 
 pub(crate) fn plan_of(catalog: &mapping::catalog::Catalog, more: &str) -> Plan {
+    compile(catalog, more).unwrap()
+}
+
+pub(crate) fn compile(
+    catalog: &mapping::catalog::Catalog,
+    more: &str,
+) -> Result<Plan, Vec<mapping::file::Mistake>> {
     let file = |name: &str, text: String| MappingFile { name: name.to_owned(), text };
     let files = [
         file("rents.toml", format!("{MAPPING}{more}")),
         file("ignored.toml", "object_types = \"dbo.XPObjectType\"".to_owned()),
     ];
-    Plan::compile(&files, catalog).unwrap()
+    Plan::compile(&files, catalog)
 }
 
 impl Fixture {
@@ -180,7 +187,7 @@ impl Fixture {
         Self::start_from(extra, extra.ddl, extra.mapping).await
     }
 
-    async fn start_from(extra: &Extra, known: &str, mapping: &str) -> Self {
+    pub(crate) async fn start_from(extra: &Extra, known: &str, mapping: &str) -> Self {
         let collation = "Cyrillic_General_CI_AS";
         let legacy =
             Database::from_ddl("Legacy", collation, &format!("{DDL}{}", extra.ddl)).unwrap();

@@ -164,6 +164,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("backfill.batch_rows", Kind::Number(1, 1_000_000), Some("10000"), "rows in a transaction"),
     key(
+        "backfill.quarantine_in_a_row_max",
+        Kind::Number(1, 1_000_000_000),
+        Some("1000"),
+        "so many rows of a table in a row that go to quarantine give it up",
+    ),
+    key(
         "backfill.rows_per_second",
         Kind::Number(0, 1_000_000_000),
         Some("0"),

@@ -16,6 +16,7 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<backfill::Settings
         chunk_rows: settings.number("backfill.chunk_rows"),
         batch_rows_max: usize::try_from(settings.number("backfill.batch_rows"))?,
         limits: Limits { answer, stall: usual.limits.stall.min(answer), ..usual.limits },
+        quarantine_in_a_row_max: settings.number("backfill.quarantine_in_a_row_max"),
         rows_per_second: Some(settings.number("backfill.rows_per_second")).filter(|rate| *rate > 0),
         statement: settings.milliseconds("backfill.statement_ms"),
         window: settings
