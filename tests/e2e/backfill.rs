@@ -3,7 +3,11 @@
 
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 
-use sandbox::tds::{Options, Server, Tls};
+use mapping::value::LegacyValue;
+use sandbox::{
+    legacy::Values,
+    tds::{Options, Server, Tls},
+};
 use serde_json::Value;
 use spacehub::model::Model;
 use tokio::process::{Child, Command};
@@ -205,6 +209,59 @@ async fn parts_rights_and_windows_are_asked_for_on_the_command_line() {
     assert!(grants.contains("GRANT SELECT ON [cdc].[dbo_Contract_CT] TO [ficus];"), "{grants}");
     assert!(!grants.contains("[dbo].[Invoice]"), "{grants}");
     world.stop().await;
+}
+
+/// The most memory that a copy of everything takes, in KiB.
+async fn peak(world: &World) -> u64 {
+    let mut command = world.ficus(&["backfill", "--parallel", "2"]);
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let status = format!("/proc/{}/status", child.id().expect("an id"));
+    let mut most = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        most = most.max(now.unwrap_or(0));
+        if let Some(ended) = child.try_wait().expect("a child") {
+            assert!(ended.success(), "{ended}");
+            return most;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What is in memory is a few batches, and the ids that were met lately, whatever the tables hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn peak_memory_does_not_grow_with_the_tables() {
+    let mut peaks = Vec::new();
+    let mut megabytes = Vec::new();
+    for rows in [5_000, 20_000] {
+        let world = World::start(rows, 65).await;
+        let legacy = &world.legacy.database;
+        let columns = legacy.catalog();
+        let contract = mapping::catalog::LegacyTable::new("dbo", "Contract");
+        let contract = columns.table(&contract).expect("contracts");
+        let terms = contract.columns.iter().position(|c| c.name == "Terms").expect("a large text");
+        let keys: Vec<_> = contract
+            .primary_key
+            .iter()
+            .filter_map(|name| contract.columns.iter().position(|c| c.name == *name))
+            .collect();
+        let contracts = legacy.rows("dbo.Contract").expect("rows");
+        let long = LegacyValue::Text("a long text ".repeat(4_000).into());
+        for row in &contracts {
+            let key: Vec<_> = keys.iter().map(|&index| row[index].clone()).collect();
+            let set = |row: &mut Values| row[terms] = long.clone();
+            let update = legacy.transaction(|t| t.update("dbo.Contract", &key, set).map(drop));
+            update.expect("a longer text");
+        }
+        megabytes.push(contracts.len() * 48_000 / 1_000_000);
+        peaks.push(peak(&world).await);
+        world.stop().await;
+    }
+    println!("{peaks:?} KiB for {megabytes:?} MB of text");
+    assert!(megabytes[1] > megabytes[0] + 60, "{megabytes:?} MB");
+    assert!(peaks[1] < peaks[0] + 30 * 1024, "{peaks:?} KiB");
 }
 
 /// One sentence, what to do, and the code that docs/backfill.md says.
