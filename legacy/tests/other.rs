@@ -43,7 +43,7 @@ async fn fill(ddl: &str, model: &Database) -> Option<Settings> {
     for statement in script(ddl, model) {
         let sent = session.ask(&statement, Duration::from_secs(120)).await;
         sent.unwrap_or_else(|error| {
-            panic!("{error}: {error:?}\n{}", &statement[..statement.floor_char_boundary(200)])
+            panic!("{error}: {error:?}\n{}", statement.chars().take(200).collect::<String>())
         });
     }
     Some(settings)
