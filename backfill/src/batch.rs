@@ -47,6 +47,36 @@ pub(crate) struct OpenBatch {
     sources: Vec<LegacyRow>,
 }
 
+/// How many rows in a row could not be mapped.
+#[derive(Debug, Default)]
+pub(crate) struct Streak {
+    bad: u64,
+    /// The longest so far, and why its last row was put aside: rule and column.
+    longest: u64,
+    why: String,
+}
+
+impl Streak {
+    fn good(&mut self) {
+        self.bad = 0;
+    }
+
+    fn bad(&mut self, rejection: &Rejection) {
+        self.bad += 1;
+        if self.bad > self.longest {
+            self.longest = self.bad;
+            let column = rejection.column.as_str();
+            let place = if column.is_empty() { "" } else { " at " };
+            self.why = format!("{}{place}{column}", rejection.rule);
+        }
+    }
+
+    /// Why so many were put aside, if so many were.
+    pub(crate) fn reaches(&self, most: u64) -> Option<&str> {
+        (self.longest >= most).then_some(&self.why)
+    }
+}
+
 /// Rows by their number in the batch.
 #[derive(Debug)]
 struct RowSources {
@@ -99,18 +129,18 @@ impl OpenBatch {
     }
 
     /// Maps rows into the batch.
-    pub(crate) fn add(&mut self, mapper: &Mapper<'_>, rows: Vec<LegacyRow>) {
+    pub(crate) fn add(&mut self, mapper: &Mapper<'_>, rows: Vec<LegacyRow>, streak: &mut Streak) {
         let table = mapper.table;
         if let Some(last) = rows.last() {
             let parts: Option<Vec<_>> = table.key.iter().map(|&index| last.get(index)).collect();
             self.last_key = parts.and_then(key::encode);
         }
         for row in rows {
-            self.add_row(mapper, row);
+            self.add_row(mapper, row, streak);
         }
     }
 
-    fn add_row(&mut self, mapper: &Mapper<'_>, row: LegacyRow) {
+    fn add_row(&mut self, mapper: &Mapper<'_>, row: LegacyRow, streak: &mut Streak) {
         let table = mapper.table;
         let counts = self.batch.read.entry(table.id).or_default();
         counts.read += 1;
@@ -125,14 +155,19 @@ impl OpenBatch {
         let context = Context { object_types: mapper.object_types, seen_at_us: mapper.seen_at_us };
         match table.map(&change, &context, &mut self.batch.rows) {
             Outcome::Mapped(_) => {
+                streak.good();
                 self.batch.tables.push(table.id);
                 self.sources.push(row);
             }
             Outcome::Ignored(rule) => {
+                streak.good();
                 *counts.ignored.entry(rule.to_string()).or_default() += 1;
                 self.leave_out(mapper, &row);
             }
-            Outcome::Rejected(rejection) => self.put_aside(mapper, &row, *rejection),
+            Outcome::Rejected(rejection) => {
+                streak.bad(&rejection);
+                self.put_aside(mapper, &row, *rejection);
+            }
         }
     }
 

@@ -7,10 +7,10 @@
 use std::{
     mem,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use legacy::{KeyRange, LegacyRow, RowSink, Session};
+use legacy::{KeyRange, LegacyRow, RangePart, RowSink, Session};
 use mapping::{
     plan::{ObjectTypes, TableId, TablePlan, TableRole},
     position::{Lsn, Position},
@@ -20,12 +20,12 @@ use target::{
     chunk::ChunkClaim,
     hook,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Error,
-    batch::{End, Mapper, OpenBatch},
+    batch::{End, Mapper, OpenBatch, Streak},
     key,
     shared::Shared,
 };
@@ -33,12 +33,17 @@ use crate::{
 /// Read-ahead: batches of up to a thousand rows or a megabyte.
 const READ_AHEAD: usize = 4;
 
+/// How long a server may take to stop a statement.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// How an attempt ended, other than by an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The chunk is done.
     Done,
-    /// It was asked to stop; what is committed stays.
+    /// One statement's share of it is done.
+    Step,
+    /// It was asked to stop or to wait; what is committed stays.
     Stopped,
 }
 
@@ -52,31 +57,61 @@ pub(crate) async fn attempt(
     let read = Error::reading(table);
     let write = Error::writing(table);
     let _renewal = renew(shared, claim);
-    let mut reader = match session.take().filter(Session::is_usable) {
-        Some(reader) => reader,
-        None => connect(shared).await.map_err(read)?,
+    let asking = begin(shared, session.take());
+    let begun = tokio::select! {
+        biased;
+        () = asked(shared) => return Ok(Ended::Stopped),
+        begun = asking => begun,
     };
-    // Before anything of the chunk is read: every change up to here is visible to the read.
-    let capture = reader.capture_state().await.map_err(read)?;
-    shared.note_capture(&capture);
-    let low = capture.max_lsn;
-    let object_types = reader.object_types().await.map_err(read)?;
+    let Begun { reader, low, object_types } = begun.map_err(read)?;
     shared.target.begin_chunk(claim, low).await.map_err(write)?;
     if matches!(table.role, TableRole::ObjectTypes) {
         copy_object_types(shared, table, claim, object_types).await.map_err(write)?;
         *session = Some(reader);
         return Ok(Ended::Done);
     }
-    let range = range(table, claim)?;
+    let part = RangePart {
+        range: range(table, claim)?,
+        condition: shared.condition.clone(),
+        rows_max: shared.steps.rows(table.id),
+    };
+    let rows_max = part.rows_max;
     let (sink, rows) = mpsc::channel(READ_AHEAD);
-    let reading = tokio::spawn(read_ahead(Arc::clone(shared), (reader, table.id), range, sink));
+    let reading = tokio::spawn(read_ahead(Arc::clone(shared), (reader, table.id), part, sink));
     let position = low.map_or(Position::ZERO, Position::read_after);
     let mapper = Mapper::new(table, &object_types, (position, now_us()));
-    let flow = Flow { shared, mapper, open: OpenBatch::default(), flight: None, claim };
+    let flow = Flow {
+        shared,
+        mapper,
+        open: OpenBatch::default(),
+        flight: None,
+        streak: Streak::default(),
+        claim,
+        rows_max,
+    };
     flow.run(rows, AbortOnDropHandle::new(reading), session).await
 }
 
-async fn connect(shared: &Shared) -> Result<Session, legacy::Error> {
+/// What an attempt knows before it reads.
+struct Begun {
+    reader: Session,
+    /// Before anything of the chunk is read: every change up to here is visible to the read.
+    low: Option<Lsn>,
+    object_types: ObjectTypes,
+}
+
+async fn begin(shared: &Shared, session: Option<Session>) -> Result<Begun, legacy::Error> {
+    let mut reader = match session.filter(Session::is_usable) {
+        Some(reader) => reader,
+        None => connect(shared).await?,
+    };
+    let capture = reader.capture_state().await?;
+    shared.note_capture(&capture);
+    let object_types = reader.object_types().await?;
+    Ok(Begun { reader, low: capture.max_lsn, object_types })
+}
+
+pub(crate) async fn connect(shared: &Shared) -> Result<Session, legacy::Error> {
     let mut session = Session::connect_within(&shared.legacy, shared.settings.limits).await?;
     session.isolate(shared.settings.isolation).await?;
     Ok(session)
@@ -98,7 +133,7 @@ fn range(table: &TablePlan, claim: &ChunkClaim) -> Result<KeyRange, Error> {
 /// Keeps the lease while a query is slow to answer.
 fn renew(shared: &Arc<Shared>, claim: &ChunkClaim) -> AbortOnDropHandle<()> {
     let (shared, claim) = (Arc::clone(shared), claim.clone());
-    let period = (shared.settings.lease / 3).max(std::time::Duration::from_millis(100));
+    let period = (shared.settings.lease / 3).max(Duration::from_millis(100));
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             tokio::time::sleep(period).await;
@@ -111,29 +146,31 @@ fn renew(shared: &Arc<Shared>, claim: &ChunkClaim) -> AbortOnDropHandle<()> {
 }
 
 /// Microseconds since 1970 UTC.
-fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// What the read-ahead gives back: its connection, and max LSN after the last row.
-type ReadOut = (Session, Result<Option<Lsn>, legacy::Error>);
+/// What the read-ahead gives back: its connection, the rows that it read, and max LSN after the
+/// last one.
+type ReadOut = (Session, Result<(u64, Option<Lsn>), legacy::Error>);
 
 async fn read_ahead(
     shared: Arc<Shared>,
     (mut session, table): (Session, TableId),
-    range: KeyRange,
+    part: RangePart,
     sink: RowSink,
 ) -> ReadOut {
     let Some(table) = shared.plan.tables.get(usize::from(table.0)) else {
-        return (session, Ok(None));
+        return (session, Ok((0, None)));
     };
-    if let Err(error) = session.stream_range(table, &range, &sink).await {
-        return (session, Err(error));
-    }
+    let rows = match session.stream_part(table, &part, &sink).await {
+        Ok(rows) => rows,
+        Err(error) => return (session, Err(error)),
+    };
     drop(sink);
     hook::point("backfill.read");
-    let high = session.capture_state().await.map(|capture| capture.max_lsn);
+    let high = session.capture_state().await.map(|capture| (rows, capture.max_lsn));
     (session, high)
 }
 
@@ -170,12 +207,46 @@ struct Flight {
     last_key: Option<Vec<u8>>,
 }
 
+/// What reading came to. Whoever was asked to stop waits for it only a moment, then it is cut off
+/// (`None`).
+async fn end_of(
+    reading: AbortOnDropHandle<ReadOut>,
+    halt: Option<Halt>,
+) -> Option<Result<ReadOut, tokio::task::JoinError>> {
+    match halt {
+        Some(Halt::Asked) => tokio::time::timeout(FAREWELL, reading).await.ok(),
+        Some(Halt::Late) | None => Some(reading.await),
+    }
+}
+
+/// Until it is to stop or to wait.
+async fn asked(shared: &Shared) {
+    let mut hold = shared.watch.hold.clone();
+    tokio::select! {
+        () = shared.stop.cancelled() => {}
+        // The sender lives as long as what is shared.
+        held = hold.wait_for(Option::is_some) => drop(held),
+    }
+}
+
 struct Flow<'a> {
     shared: &'a Arc<Shared>,
     mapper: Mapper<'a>,
     open: OpenBatch,
     flight: Option<Flight>,
+    streak: Streak,
     claim: &'a mut ChunkClaim,
+    /// What the statement was asked for.
+    rows_max: Option<u64>,
+}
+
+/// Why reading ends before the statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Halt {
+    /// It is to stop, or to wait.
+    Asked,
+    /// The statement reads for too long.
+    Late,
 }
 
 impl Flow<'_> {
@@ -185,28 +256,26 @@ impl Flow<'_> {
         reading: AbortOnDropHandle<ReadOut>,
         session: &mut Option<Session>,
     ) -> Result<Ended, Error> {
-        let stopped = loop {
-            let batch = tokio::select! {
-                biased;
-                () = self.shared.stop.cancelled() => break true,
-                batch = rows.recv() => batch,
-            };
-            let Some(batch) = batch else { break false };
-            if self.claim.rows == 0 && self.open.is_empty() {
-                hook::point("backfill.first_row");
-            }
-            self.open.add(&self.mapper, batch);
-            if self.is_full() && self.open.can_end_here() {
+        let began = Instant::now();
+        let (seen, halt) = self.take_rows(&mut rows, began).await?;
+        drop(rows);
+        let Some(read) = end_of(reading, halt).await else {
+            // The server says nothing, not even that it has stopped: the connection is closed.
+            if !self.open.is_empty() && self.open.can_end_here() {
                 self.launch(End::Step).await?;
             }
+            self.land().await?;
+            return Ok(Ended::Stopped);
         };
-        drop(rows);
-        let (reader, outcome) = reading.await.map_err(|_| Error::Task)?;
+        let (reader, outcome) = read.map_err(|_| Error::Task)?;
         *session = Some(reader);
+        let table = self.mapper.table;
+        let limited = self.rows_max.is_some_and(|most| seen >= most);
         match outcome {
-            Ok(high_watermark) if !stopped => {
+            Ok((_, high_watermark)) if halt.is_none() && !limited => {
                 self.launch(End::Chunk { high_watermark }).await?;
                 self.land().await?;
+                self.shared.steps.took(table.id, seen, began.elapsed());
                 hook::point("backfill.chunk_done");
                 Ok(Ended::Done)
             }
@@ -216,10 +285,68 @@ impl Flow<'_> {
                     self.launch(End::Step).await?;
                 }
                 self.land().await?;
-                outcome.map_err(Error::reading(self.mapper.table))?;
-                Ok(Ended::Stopped)
+                outcome.map_err(Error::reading(table))?;
+                if halt == Some(Halt::Asked) {
+                    return Ok(Ended::Stopped);
+                }
+                self.shared.steps.took(table.id, seen, began.elapsed());
+                hook::point("backfill.step_done");
+                Ok(Ended::Step)
             }
         }
+    }
+
+    /// Takes rows until there are no more, or somebody wants no more; how many.
+    async fn take_rows(
+        &mut self,
+        rows: &mut mpsc::Receiver<Vec<LegacyRow>>,
+        began: Instant,
+    ) -> Result<(u64, Option<Halt>), Error> {
+        let shared = Arc::clone(self.shared);
+        let late = shared.steps.patience().map(|patience| began + patience);
+        let mut seen = 0_u64;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = asked(&shared) => return Ok((seen, Some(Halt::Asked))),
+                batch = rows.recv() => batch,
+            };
+            let Some(batch) = batch else { return Ok((seen, None)) };
+            if self.claim.rows == 0 && self.open.is_empty() {
+                hook::point("backfill.first_row");
+            }
+            let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+            seen = seen.saturating_add(count);
+            self.add(batch).await?;
+            tokio::select! {
+                biased;
+                () = asked(&shared) => return Ok((seen, Some(Halt::Asked))),
+                () = shared.pace.wait(count) => {}
+            }
+            // Never without a row, or it would begin with the same one again.
+            if late.is_some_and(|late| Instant::now() > late) && self.open.can_end_here() {
+                return Ok((seen, Some(Halt::Late)));
+            }
+        }
+    }
+
+    /// Maps rows, and sends off what fills a batch. What was read at a time may be more than fits.
+    async fn add(&mut self, mut rows: Vec<LegacyRow>) -> Result<(), Error> {
+        while !rows.is_empty() {
+            let open = usize::try_from(self.open.rows()).unwrap_or(usize::MAX);
+            let room = self.shared.limit.rows().saturating_sub(open).max(1);
+            let rest = rows.split_off(room.min(rows.len()));
+            self.open.add(&self.mapper, mem::replace(&mut rows, rest), &mut self.streak);
+            let most = self.shared.settings.quarantine_in_a_row_max;
+            if let Some(why) = self.streak.reaches(most) {
+                let (table, why) = (self.mapper.table.table.clone(), why.to_owned());
+                return Err(Error::Flood { table, rows: most, why });
+            }
+            if self.is_full() && self.open.can_end_here() {
+                self.launch(End::Step).await?;
+            }
+        }
+        Ok(())
     }
 
     fn is_full(&self) -> bool {

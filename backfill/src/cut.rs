@@ -11,7 +11,7 @@ use mapping::plan::{TableId, TablePlan, TableRole};
 use target::{chunk::ChunkPlan, hook};
 
 use crate::{
-    Error,
+    Error, copy,
     error::Disposition,
     key,
     patience::Patience,
@@ -21,9 +21,10 @@ use crate::{
 /// Sees to it that every table has its chunks. A table that can't be cut is given up.
 pub(crate) async fn plan_tables(
     shared: &Arc<Shared>,
-    session: &mut Session,
+    session: Session,
     order: &[TableId],
 ) -> Result<(), Error> {
+    let mut session = Some(session);
     let progress = shared.target.progress(shared.run).await?;
     let known: BTreeMap<TableId, Known> = progress
         .iter()
@@ -37,11 +38,12 @@ pub(crate) async fn plan_tables(
         })
         .collect();
     for id in order {
-        if shared.stop.is_cancelled() {
+        let table = shared.table(*id)?;
+        // Cutting reads an index from end to end, so it waits where reading waits.
+        if !shared.wait_until_ready(&mut session).await? {
             return Ok(());
         }
-        let table = shared.table(*id)?;
-        let planned = with_patience(shared, session, table, known.get(id).copied()).await;
+        let planned = with_patience(shared, &mut session, table, known.get(id).copied()).await;
         if let Err(error) = planned {
             match error.disposition() {
                 Disposition::GiveUpTable => {
@@ -56,15 +58,29 @@ pub(crate) async fn plan_tables(
 
 async fn with_patience(
     shared: &Shared,
-    session: &mut Session,
+    session: &mut Option<Session>,
     table: &TablePlan,
     known: Option<Known>,
 ) -> Result<(), Error> {
     let mut patience = Patience::new(&shared.settings);
     loop {
-        let error = match plan_table(shared, session, table, known).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
+        let mut reader = match session.take().filter(Session::is_usable) {
+            Some(reader) => Ok(reader),
+            None => copy::connect(shared).await.map_err(Error::reading(table)),
+        };
+        let planned = match &mut reader {
+            Ok(reader) => plan_table(shared, reader, table, known).await,
+            Err(_) => Ok(()),
+        };
+        let error = match (reader, planned) {
+            (Ok(reader), planned) => {
+                *session = Some(reader);
+                match planned {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
+            (Err(error), _) => error,
         };
         let pause = match error.disposition() {
             Disposition::Retry => patience.fail(),
@@ -72,13 +88,9 @@ async fn with_patience(
         };
         let Some(pause) = pause else { return Err(error) };
         shared.retrying(table, patience.failed(), pause, &error);
-        tokio::time::sleep(pause).await;
-        if !session.is_usable() {
-            let again = Session::connect_within(&shared.legacy, shared.settings.limits).await;
-            match again {
-                Ok(again) => *session = again,
-                Err(error) => tracing::debug!(%error, "connecting again"),
-            }
+        tokio::select! {
+            () = shared.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -89,28 +101,34 @@ async fn plan_table(
     table: &TablePlan,
     known: Option<Known>,
 ) -> Result<(), Error> {
-    let read = Error::reading(table);
     let write = Error::writing(table);
-    let rows_estimate = session.row_count(&table.table).await.map_err(read)?;
-    if let Some(mut known) = known {
-        if shared.settings.restart {
-            shared.target.reset_chunks(shared.run, Some(table.id)).await.map_err(write)?;
-            known = Known { chunks_total: known.chunks_total, ..Known::default() };
-        }
+    let rows = session.row_count(&table.table).await.map_err(Error::reading(table))?;
+    // Nobody knows how many rows a condition holds for.
+    let rows_estimate = if shared.condition.is_some() { 0 } else { rows };
+    if let Some(known) = known
+        && !shared.settings.restart
+    {
         shared.planned(table, rows_estimate, known);
         return Ok(());
     }
     let cuts = match table.role {
-        TableRole::Entities(_) if rows_estimate > shared.settings.chunk_rows => {
-            session.split(table, shared.settings.chunk_rows).await.map_err(read)?
+        TableRole::Entities(_) if rows > shared.settings.chunk_rows => {
+            let split =
+                session.split_where(table, shared.condition.as_ref(), shared.settings.chunk_rows);
+            split.await.map_err(Error::reading(table))?
         }
         // A small table is one chunk. So is the dictionary of type names, which is read whole.
         TableRole::Entities(_) | TableRole::ObjectTypes | TableRole::Ignored { .. } => Vec::new(),
     };
     let chunks = chunks(table.id, &cuts);
-    // Opens a run that was finished before this table was selected; it has no chunk to reset.
-    shared.target.reset_chunks(shared.run, Some(table.id)).await.map_err(write)?;
-    shared.target.plan_chunks(shared.run, &chunks).await.map_err(write)?;
+    if known.is_some() {
+        // The key may have another type by now, or the table ten times the rows.
+        shared.target.replan_chunks(shared.run, table.id, &chunks).await.map_err(write)?;
+    } else {
+        // Opens a run that was finished before this table was selected; it has no chunk to reset.
+        shared.target.reset_chunks(shared.run, Some(table.id)).await.map_err(write)?;
+        shared.target.plan_chunks(shared.run, &chunks).await.map_err(write)?;
+    }
     hook::point("backfill.planned");
     let chunks_total = u64::try_from(chunks.len()).unwrap_or(u64::MAX);
     shared.planned(table, rows_estimate, Known { chunks_total, ..Known::default() });

@@ -27,6 +27,31 @@ pub enum Error {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// A part is copied of one table, and the entity has several.
+    #[error("entity `{entity}` is made of several tables")]
+    SeveralTables {
+        /// The entity.
+        entity: String,
+        /// Its tables.
+        tables: Vec<String>,
+    },
+    /// A line that is no key of the table.
+    #[error("line {line} of the list of keys: {reason}")]
+    KeyLine {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+        /// What a key of the table looks like.
+        hint: String,
+    },
+    /// The operator's query can't be asked.
+    #[error("backfill.busy_query failed")]
+    BusyQuery {
+        /// The cause.
+        #[source]
+        source: Box<legacy::Error>,
+    },
     /// The legacy side failed before any table was begun.
     #[error("the legacy server can't be read")]
     Legacy(#[source] Box<legacy::Error>),
@@ -50,6 +75,16 @@ pub enum Error {
         /// The cause.
         #[source]
         source: Box<target::Error>,
+    },
+    /// So many rows in a row can't be mapped that it is not the rows.
+    #[error("{rows} rows of {table} in a row can't be mapped ({why})")]
+    Flood {
+        /// The table.
+        table: LegacyTable,
+        /// Rows in a row.
+        rows: u64,
+        /// Rule and column.
+        why: String,
     },
     /// The same thing failed again and again.
     #[error("{table} made no progress in {attempts} attempts")]
@@ -107,8 +142,13 @@ impl Error {
             },
             Self::Read { source, .. } => read(source),
             Self::Target(source) | Self::Write { source, .. } => write(source),
-            Self::StoredKey { .. } => Disposition::GiveUpTable,
-            Self::Unknown { .. } | Self::Exhausted { .. } | Self::Task => Disposition::Stop,
+            Self::StoredKey { .. } | Self::Flood { .. } => Disposition::GiveUpTable,
+            Self::Unknown { .. }
+            | Self::SeveralTables { .. }
+            | Self::KeyLine { .. }
+            | Self::BusyQuery { .. }
+            | Self::Exhausted { .. }
+            | Self::Task => Disposition::Stop,
         }
     }
 
@@ -119,12 +159,21 @@ impl Error {
                 source.disposition() == target::Disposition::RetrySmaller
             }
             Self::Unknown { .. }
+            | Self::SeveralTables { .. }
+            | Self::KeyLine { .. }
+            | Self::BusyQuery { .. }
             | Self::Legacy(_)
             | Self::Read { .. }
             | Self::Exhausted { .. }
+            | Self::Flood { .. }
             | Self::StoredKey { .. }
             | Self::Task => false,
         }
+    }
+
+    /// Whether fewer rows at a time may be answered in time.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if matches!(**source, legacy::Error::Timeout { .. }))
     }
 
     /// What the user can do about it.
@@ -132,10 +181,23 @@ impl Error {
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown { known, .. } => format!("known are: {}", known.join(", ")),
+            Self::SeveralTables { tables, .. } => {
+                format!("name the table instead: {}", tables.join(", "))
+            }
+            Self::KeyLine { hint, .. } => hint.clone(),
+            Self::BusyQuery { source } => {
+                format!("{}; try the query on the server, under the engine's login", source.hint())
+            }
             Self::Legacy(source) | Self::Read { source, .. } => source.hint().to_owned(),
             Self::Target(source) | Self::Write { source, .. } => source.hint().to_owned(),
             Self::Exhausted { source, .. } => {
                 format!("{}; what is copied stays: run `ficus backfill` again", source.hint())
+            }
+            Self::Flood { .. } => {
+                "the table is not what the mapping takes it for: read the catalogue again \
+                and run `ficus mapping check`; if the rows are bad all the same, raise \
+                backfill.quarantine_in_a_row_max"
+                    .to_owned()
             }
             Self::StoredKey { .. } => {
                 "the key's columns have changed since: run `ficus backfill --restart`".to_owned()

@@ -21,15 +21,20 @@ mod batch;
 mod copy;
 mod cut;
 mod error;
+pub mod hold;
 mod key;
+mod only_keys;
 mod order;
 mod owner;
+mod pace;
 mod patience;
 pub mod progress;
 pub mod report;
 pub mod reselect;
 mod settings;
 mod shared;
+mod steps;
+mod window;
 mod worker;
 
 use std::{sync::Arc, time::Instant};
@@ -40,10 +45,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
+pub use hold::Hold;
+pub use only_keys::KeyList;
 pub use progress::{Event, Progress, Silent};
 pub use report::{Report, TableReport};
-pub use settings::{Selection, Settings};
+pub use settings::{Busy, Selection, Settings};
 use shared::Shared;
+pub use window::Window;
 
 /// Everything that a backfill needs.
 #[derive(Clone)]
@@ -58,10 +66,26 @@ pub struct Job {
     pub plan: Arc<Plan>,
     /// What is copied.
     pub selection: Selection,
+    /// How much of it.
+    pub scope: Scope,
     /// Who is told how it goes.
     pub progress: Arc<dyn Progress>,
     /// Stops it: each reader commits its open batch, gives its chunk back, and ends.
     pub cancel: CancellationToken,
+}
+
+/// How much of the selected tables is copied. A part needs a selection of one table
+/// ([`Selection::of_table`]), or of one entity's for keys; it has a run of its own, which says
+/// nothing about whether the tables are copied.
+#[derive(Debug, Clone, Default)]
+pub enum Scope {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The rows that an operator's condition holds for, again. A run that was stopped goes on.
+    Where(legacy::Condition),
+    /// Rows by key, again, all of them each time.
+    Keys(KeyList),
 }
 
 /// Copies the selected tables. A table that can't be copied is given up and told in the report;
@@ -76,11 +100,16 @@ pub async fn run(job: Job) -> Result<Report, Error> {
     let workers = job.settings.readers.max(1);
     // The readers stop together when one of them can't go on.
     let stop = job.cancel.child_token();
-    let mut session = legacy::Session::connect_within(&job.legacy, job.settings.limits).await?;
+    let session = legacy::Session::connect_within(&job.legacy, job.settings.limits).await?;
+    let scope = job.scope.clone();
     let shared = Arc::new(Shared::open(job, &order, stop).await?);
-    cut::plan_tables(&shared, &mut session, &order).await?;
-    drop(session);
-    let outcome = work(&shared, &order, workers).await;
+    let outcome = match scope {
+        Scope::Whole | Scope::Where(_) => match cut::plan_tables(&shared, session, &order).await {
+            Ok(()) => work(&shared, &order, workers).await,
+            Err(error) => Err(error),
+        },
+        Scope::Keys(keys) => only_keys::copy(&shared, session, &keys).await,
+    };
     let report = shared.finish(&order, started.elapsed()).await;
     outcome?;
     report

@@ -2,6 +2,8 @@
 
 use mapping::catalog::LegacyTable;
 
+use crate::hold::Hold;
+
 /// Who is told. Called from many tasks at a time, and must not block.
 pub trait Progress: Send + Sync {
     /// Something happened.
@@ -24,7 +26,7 @@ pub enum Event<'a> {
     Planned {
         /// The table.
         table: &'a LegacyTable,
-        /// Rows, about (the legacy server's statistics).
+        /// Rows, about (the legacy server's statistics); 0 when nobody knows.
         rows_estimate: u64,
         /// Rows that an earlier attempt of this run has read.
         rows_before: u64,
@@ -69,6 +71,21 @@ pub enum Event<'a> {
         /// Why, with its causes; no row values.
         reason: &'a str,
     },
+    /// A chunk was split, because its statement ran into the time limit: the rest is a chunk of
+    /// its own, for whoever is free.
+    ChunkSplit {
+        /// The table.
+        table: &'a LegacyTable,
+        /// All its chunks now.
+        chunks_total: u64,
+    },
+    /// Nothing is read until the reason is gone.
+    Holding {
+        /// The reason.
+        hold: &'a Hold,
+    },
+    /// Reading goes on.
+    GoingOn,
     /// The user should know.
     Warning {
         /// One sentence.

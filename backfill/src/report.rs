@@ -31,6 +31,8 @@ pub struct TableReport {
     pub chunks_total: u64,
     /// Attempts that failed and were made again.
     pub retries: u64,
+    /// Lines of a list of keys that name rows which the legacy side does not have.
+    pub keys_missing: Vec<usize>,
     /// Why it was given up, where it was.
     pub failure: Option<String>,
 }
@@ -63,6 +65,7 @@ impl TableReport {
             chunks_done: 0,
             chunks_total: 0,
             retries: 0,
+            keys_missing: Vec::new(),
             failure: None,
         }
     }
@@ -70,7 +73,8 @@ impl TableReport {
     /// Whether every chunk is done.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failure.is_none() && self.chunks_done == self.chunks_total
+        // A table has one chunk at least, once it is cut.
+        self.failure.is_none() && self.chunks_total > 0 && self.chunks_done == self.chunks_total
     }
 }
 

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    batch::{Mapper, OpenBatch},
+    batch::{Mapper, OpenBatch, Streak},
 };
 
 /// Rows of one read at first; twice as many after a small read, half as many after a large one,
@@ -140,7 +140,7 @@ impl Reader {
         hook::point("reselect.read");
         let mapper = Mapper::new(table, types, (position, now_us()));
         let mut open = OpenBatch::default();
-        open.add(&mapper, rows);
+        open.add(&mapper, rows, &mut Streak::default());
         let bytes = open.bytes();
         if !open.is_empty() {
             let batch = open.close_alone(&mapper.form);

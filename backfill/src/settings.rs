@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use legacy::{Isolation, Limits};
-use mapping::plan::{Plan, TableId, TableRole};
+use mapping::plan::{Plan, TableId, TablePlan, TableRole};
 
-use crate::Error;
+use crate::{Error, window::Window};
 
 /// How a backfill runs.
 #[derive(Debug, Clone)]
@@ -33,6 +33,28 @@ pub struct Settings {
     pub lease: Duration,
     /// Copy the selected tables again from the start, while the stream runs.
     pub restart: bool,
+    /// Rows a second at most, all readers of this process together.
+    pub rows_per_second: Option<u64>,
+    /// How long one statement should read; one that takes twice as long is ended, and goes on
+    /// with fewer rows at a time. Zero: as long as it takes.
+    pub statement: Duration,
+    /// The hours in which the legacy server may be read.
+    pub window: Option<Window>,
+    /// So many rows in a row that can't be mapped are no bad rows but a wrong mapping, or another
+    /// table than it was: it is given up before they fill the quarantine.
+    pub quarantine_in_a_row_max: u64,
+    /// Whether the server has enough to do without this.
+    pub busy: Option<Busy>,
+}
+
+/// A question to the legacy server, between chunks and statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// The operator's own T-SQL. The server is busy when the first column of its first row is
+    /// something else than 0, NULL or an empty text.
+    pub query: String,
+    /// How long a busy server is left alone before it is asked again.
+    pub pause: Duration,
 }
 
 impl Default for Settings {
@@ -49,6 +71,11 @@ impl Default for Settings {
             pause_max: Duration::from_secs(30),
             lease: Duration::from_secs(60),
             restart: false,
+            rows_per_second: None,
+            statement: Duration::from_secs(10),
+            window: None,
+            quarantine_in_a_row_max: 1000,
+            busy: None,
         }
     }
 }
@@ -89,6 +116,47 @@ impl Selection {
             tables.extend(parts);
         }
         Ok(Self(tables))
+    }
+
+    /// The tables of one entity, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn of_entity(plan: &Plan, name: &str) -> Result<Self, Error> {
+        let unknown = || Error::Unknown {
+            name: name.to_owned(),
+            known: plan.entities.iter().map(|entity| entity.name.clone()).collect(),
+        };
+        let entity = plan.entity(name).ok_or_else(unknown)?;
+        Ok(Self(entity.parts.iter().map(|part| part.table).collect()))
+    }
+
+    /// One table, by its own name or as the only one of an entity: what a part is copied of.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a name that is neither, [`Error::SeveralTables`] for an entity that
+    /// is made of several.
+    pub fn of_table(plan: &Plan, name: &str) -> Result<Self, Error> {
+        let is_named = |table: &&TablePlan| {
+            matches!(table.role, TableRole::Entities(_))
+                && (table.table.to_string().eq_ignore_ascii_case(name)
+                    || table.table.name.eq_ignore_ascii_case(name))
+        };
+        if let Some(entity) = plan.entities.iter().find(|entity| entity.name == name) {
+            let [part] = entity.parts.as_slice() else {
+                let parts =
+                    entity.parts.iter().filter_map(|p| plan.tables.get(usize::from(p.table.0)));
+                let tables = parts.map(|table| table.table.to_string()).collect();
+                return Err(Error::SeveralTables { entity: name.to_owned(), tables });
+            };
+            return Ok(Self(BTreeSet::from([part.table])));
+        }
+        let unknown = || Error::Unknown {
+            name: name.to_owned(),
+            known: plan.entities.iter().map(|entity| entity.name.clone()).collect(),
+        };
+        let table = plan.tables.iter().find(is_named).ok_or_else(unknown)?;
+        Ok(Self(BTreeSet::from([table.id])))
     }
 
     /// The tables.

@@ -6,13 +6,19 @@ use std::{
     time::Duration,
 };
 
-use legacy::CaptureState;
+use legacy::{CaptureState, Condition};
 use mapping::plan::{Plan, TableId, TablePlan};
-use target::{BatchLimit, Target, batch::Applied, chunk::Run};
+use target::{BatchLimit, Target, batch::Applied, chunk::Run, part::Part};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Event, Job, Progress, Report, Settings, TableReport, error::chain, owner, report,
+    Error, Event, Job, Progress, Report, Scope, Settings, TableReport,
+    error::chain,
+    hold::{Asked, Hold, Teller, Watch},
+    owner,
+    pace::Pace,
+    report,
+    steps::Steps,
 };
 
 /// What all readers of a run share.
@@ -28,6 +34,12 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     pub(crate) run: i64,
     pub(crate) owner: String,
+    /// Only the rows that this holds for.
+    pub(crate) condition: Option<Condition>,
+    pub(crate) pace: Pace,
+    pub(crate) steps: Steps,
+    pub(crate) watch: Watch,
+    pub(crate) asked: tokio::sync::Mutex<Asked>,
     state: Mutex<State>,
 }
 
@@ -35,6 +47,8 @@ pub(crate) struct Shared {
 struct State {
     tables: BTreeMap<TableId, TableReport>,
     warnings: Vec<String>,
+    /// Why nothing is read now, as it was told.
+    hold: Option<Hold>,
 }
 
 impl Shared {
@@ -44,18 +58,29 @@ impl Shared {
         order: &[TableId],
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let found = job.target.latest_run().await?;
-        let run = match found {
-            Some(run) => run,
-            None => {
-                let options = serde_json::json!({ "chunk_rows": job.settings.chunk_rows });
-                job.target.start_run(&options).await?
-            }
-        };
+        let run = run(&job, order).await?;
         let tables = order.iter().filter_map(|id| job.plan.tables.get(usize::from(id.0)));
         let tables = tables.map(|table| (table.id, TableReport::new(table.table.clone())));
-        let state = State { tables: tables.collect(), warnings: Vec::new() };
+        let state = State { tables: tables.collect(), ..State::default() };
+        let owner = owner::this_process();
+        let (asked, busy) = Asked::new();
+        let teller = Teller {
+            target: Arc::clone(&job.target),
+            owner: owner.clone(),
+            run: run.id,
+            window: job.settings.window,
+            readers: job.settings.readers.max(1),
+        };
+        let rows_per_second = job.settings.rows_per_second;
         let shared = Self {
+            watch: Watch::start(teller, busy).await?,
+            asked: tokio::sync::Mutex::new(asked),
+            pace: Pace::new(rows_per_second),
+            steps: Steps::new(job.settings.statement, rows_per_second),
+            condition: match job.scope {
+                Scope::Where(condition) => Some(condition),
+                Scope::Whole | Scope::Keys(_) => None,
+            },
             limit: BatchLimit::new(job.settings.batch_rows_max),
             settings: job.settings,
             legacy: job.legacy,
@@ -64,7 +89,7 @@ impl Shared {
             progress: job.progress,
             stop,
             run: run.id,
-            owner: owner::this_process(),
+            owner,
             state: Mutex::new(state),
         };
         shared.check_mapping(&run);
@@ -72,7 +97,8 @@ impl Shared {
     }
 
     fn check_mapping(&self, run: &Run) {
-        if run.mapping_version != self.plan.version && !self.settings.restart {
+        let whole = self.condition.is_none() && !self.settings.restart;
+        if run.mapping_version != self.plan.version && whole {
             self.warn_once(
                 "the mapping has changed since the backfill began: rows that were copied before \
                  keep their old form until `ficus backfill --restart`",
@@ -112,7 +138,7 @@ impl Shared {
             }
             state.warnings.push(text.to_owned());
         }
-        tracing::warn!("{text}");
+        tracing::info!("{text}");
         self.progress.event(Event::Warning { text });
     }
 
@@ -122,6 +148,43 @@ impl Shared {
         report::add(&mut self.state().tables, applied);
         let quarantined = applied.tables.get(&table.id).map_or(0, |counts| counts.quarantined);
         self.progress.event(Event::Committed { table: &table.table, rows, quarantined });
+    }
+
+    /// Notes which lines of a list name rows that are not there.
+    pub(crate) fn keys_missing(&self, table: &TablePlan, lines: Vec<usize>) {
+        if let Some(report) = self.state().tables.get_mut(&table.id) {
+            report.keys_missing = lines;
+            report.keys_missing.sort_unstable();
+        }
+    }
+
+    /// Notes that a chunk was split.
+    pub(crate) fn chunk_split(&self, table: &TablePlan) {
+        let chunks_total = {
+            let mut state = self.state();
+            let Some(report) = state.tables.get_mut(&table.id) else { return };
+            report.chunks_total += 1;
+            report.chunks_total
+        };
+        self.progress.event(Event::ChunkSplit { table: &table.table, chunks_total });
+    }
+
+    /// Tells why nothing is read, and that it goes on, once for all readers.
+    pub(crate) fn note_hold(&self, hold: Option<&Hold>) {
+        {
+            let mut state = self.state();
+            if state.hold.as_ref() == hold {
+                return;
+            }
+            state.hold = hold.cloned();
+        }
+        match hold {
+            Some(hold) => {
+                tracing::info!(%hold, "waiting");
+                self.progress.event(Event::Holding { hold });
+            }
+            None => self.progress.event(Event::GoingOn),
+        }
     }
 
     /// Notes a chunk's end.
@@ -156,7 +219,7 @@ impl Shared {
     pub(crate) fn retrying(&self, table: &TablePlan, attempt: u32, pause: Duration, error: &Error) {
         let reason = chain(error);
         let table_name = table.table.to_string();
-        tracing::warn!(table = table_name, attempt, ?pause, reason, "trying again");
+        tracing::info!(table = table_name, attempt, ?pause, reason, "trying again");
         if let Some(report) = self.state().tables.get_mut(&table.id) {
             report.retries += 1;
         }
@@ -168,7 +231,7 @@ impl Shared {
     pub(crate) fn give_up(&self, table: &TablePlan, error: &Error) -> String {
         let reason = format!("{} ({})", chain(error), error.hint());
         let table_name = table.table.to_string();
-        tracing::error!(table = table_name, reason, "the table is given up");
+        tracing::info!(table = table_name, reason, "the table is given up");
         if let Some(report) = self.state().tables.get_mut(&table.id) {
             report.failure.get_or_insert(reason.clone());
         }
@@ -186,6 +249,10 @@ impl Shared {
         order: &[TableId],
         elapsed: Duration,
     ) -> Result<Report, Error> {
+        // Whoever asks who copies would see it for some seconds more; no reason to fail.
+        if let Err(error) = self.target.end_process(&self.owner).await {
+            tracing::debug!(%error, "telling that this backfill has ended");
+        }
         let progress = self.target.progress(self.run).await?;
         let all_done = progress.iter().all(|table| table.chunks == table.chunks_done);
         if all_done {
@@ -204,6 +271,32 @@ impl Shared {
         let cancelled = self.stop.is_cancelled() && !tables.iter().all(TableReport::is_complete);
         Ok(Report { tables, warnings: state.warnings.clone(), cancelled, elapsed })
     }
+}
+
+/// The run that is to be continued, or a new one.
+async fn run(job: &Job, order: &[TableId]) -> Result<Run, Error> {
+    let target = &job.target;
+    let options = serde_json::json!({ "chunk_rows": job.settings.chunk_rows });
+    let (part, table) = match (&job.scope, order.first()) {
+        (Scope::Where(condition), Some(table)) => {
+            (Part::Where(condition.text().to_owned()), *table)
+        }
+        (Scope::Keys(_), Some(table)) => (Part::Keys, *table),
+        (Scope::Whole, _) | (_, None) => {
+            return Ok(match target.latest_run().await? {
+                Some(run) => run,
+                None => target.start_run(&options).await?,
+            });
+        }
+    };
+    if matches!(part, Part::Where(_))
+        && let Some(run) = target.open_part(table, &part).await?
+    {
+        return Ok(run);
+    }
+    // Another part of the table that nobody will finish would count as under way for ever.
+    target.abandon_parts(table).await?;
+    Ok(target.start_part(&part, &options).await?)
 }
 
 /// What Postgres knows of a table's chunks.

@@ -1,6 +1,6 @@
 //! A reader: claims chunks and copies them until there are none.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use legacy::Session;
 use mapping::plan::{TableId, TablePlan};
@@ -20,8 +20,8 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// Claims chunks and copies them until there are none.
 pub(crate) async fn work(shared: Arc<Shared>, order: Arc<[TableId]>) -> Result<(), Error> {
-    let mut reader = Reader { shared, session: None };
-    while !reader.shared.stop.is_cancelled() {
+    let mut reader = Reader { shared: Arc::clone(&shared), session: None };
+    while shared.wait_until_ready(&mut reader.session).await? {
         match reader.claim(&order).await? {
             Some(claim) => reader.copy(claim).await?,
             None if reader.others_work(&order).await? => reader.pause(WAIT).await,
@@ -97,6 +97,8 @@ impl Reader {
         let shared = Arc::clone(&self.shared);
         let table = shared.table(claim.plan.table)?;
         let mut patience = Patience::new(&shared.settings);
+        // Set by a time limit: what the next statement leaves is a chunk of its own.
+        let mut split = false;
         loop {
             let rows_before = claim.rows;
             let error = match copy::attempt(&shared, &mut self.session, table, &mut claim).await {
@@ -108,6 +110,22 @@ impl Reader {
                     self.give_back(&claim, None).await;
                     return Ok(());
                 }
+                Ok(Ended::Step) => {
+                    if claim.rows == rows_before {
+                        shared.steps.too_few(table.id);
+                    } else {
+                        patience.restore();
+                        if mem::take(&mut split) {
+                            self.split(table, &mut claim).await?;
+                        }
+                    }
+                    // Who waits for an hour or a night has no chunk meanwhile.
+                    if shared.hold(&mut self.session).await?.is_some() {
+                        self.give_back(&claim, None).await;
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Err(error) => error,
             };
             if claim.rows > rows_before {
@@ -117,6 +135,10 @@ impl Reader {
                 Disposition::Retry => {
                     if error.wants_smaller_batches() {
                         shared.limit.shrink(shared.limit.rows());
+                    }
+                    if error.is_timeout() {
+                        shared.steps.timed_out(table.id, shared.settings.chunk_rows);
+                        split = true;
                     }
                     if let Err(error) = self.wait_to_retry(table, &mut patience, error).await {
                         self.give_back(&claim, Some(&error.to_string())).await;
@@ -141,6 +163,25 @@ impl Reader {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Ends the chunk where it is; the rest is a new chunk, for whoever is free.
+    async fn split(&self, table: &TablePlan, claim: &mut ChunkClaim) -> Result<(), Error> {
+        let Some(last_key) = claim.last_key.clone() else { return Ok(()) };
+        let split = self.shared.target.split_chunk(claim, &last_key).await;
+        match split {
+            Ok(()) => {
+                claim.plan.up_to = Some(last_key);
+                self.shared.chunk_split(table);
+                Ok(())
+            }
+            // Whoever has it now has all of it.
+            Err(error @ target::Error::Fenced { .. }) => {
+                tracing::info!(chunk = claim.chunk, %error, "not split");
+                Ok(())
+            }
+            Err(error) => Err(Error::writing(table)(error)),
         }
     }
 

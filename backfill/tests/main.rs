@@ -3,6 +3,14 @@
 #[cfg(test)]
 mod copying;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod kindness;
+#[cfg(test)]
+mod parts;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod reselect;
 #[cfg(test)]
 mod setup;

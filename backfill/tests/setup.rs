@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use backfill::{Event, Job, Progress, Report, Selection, Settings};
+use backfill::{Event, Job, Progress, Report, Scope, Selection, Settings};
 use mapping::{
     file::MappingFile,
-    plan::Plan,
+    plan::{Context, ObjectTypes, Outcome, Plan, SourceChange, SourceOp},
+    position::Position,
     value::{Decimal, LegacyValue},
 };
 use sandbox::{
@@ -18,7 +19,7 @@ use sandbox::{
 };
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, PgPool, Row as _};
-use target::{ProductMigration, Role, Target};
+use target::{Batch, ProductMigration, Role, Target, batch::ReadCounts};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -87,17 +88,42 @@ pub(crate) struct Fixture {
     pub(crate) pool: PgPool,
     pub(crate) job: Job,
     pub(crate) told: Arc<Told>,
+    url: String,
+}
+
+/// A table beside the usual ones.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// The server's.
+    pub(crate) ddl: &'static str,
+    /// More mapping.
+    pub(crate) mapping: &'static str,
+    /// The target's.
+    pub(crate) table: &'static str,
+    /// Its rows.
+    pub(crate) rows: Vec<(&'static str, Vec<LegacyValue<'static>>)>,
 }
 
 /// Remembers what was told, and stops the run after so many commits.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) events: Mutex<Vec<String>>,
+    /// Rows of each transaction.
+    commits: Mutex<Vec<u64>>,
     pub(crate) stop_after: Mutex<Option<(u32, CancellationToken)>>,
+}
+
+impl Told {
+    pub(crate) fn largest_commit(&self) -> u64 {
+        self.commits.lock().unwrap().iter().copied().max().unwrap_or(0)
+    }
 }
 
 impl Progress for Told {
     fn event(&self, event: Event<'_>) {
+        if let Event::Committed { rows, .. } = event {
+            self.commits.lock().unwrap().push(rows);
+        }
         if matches!(event, Event::Committed { .. })
             && let Some((left, token)) = self.stop_after.lock().unwrap().as_mut()
         {
@@ -131,12 +157,19 @@ pub(crate) fn legacy_settings(server: &Server) -> legacy::Settings {
 }
 
 pub(crate) fn plan_of(catalog: &mapping::catalog::Catalog, more: &str) -> Plan {
+    compile(catalog, more).unwrap()
+}
+
+pub(crate) fn compile(
+    catalog: &mapping::catalog::Catalog,
+    more: &str,
+) -> Result<Plan, Vec<mapping::file::Mistake>> {
     let file = |name: &str, text: String| MappingFile { name: name.to_owned(), text };
     let files = [
         file("rents.toml", format!("{MAPPING}{more}")),
         file("ignored.toml", "object_types = \"dbo.XPObjectType\"".to_owned()),
     ];
-    Plan::compile(&files, catalog).unwrap()
+    Plan::compile(&files, catalog)
 }
 
 impl Fixture {
@@ -146,10 +179,23 @@ impl Fixture {
 
     /// With more DDL (that the server does not know of) and more mapping.
     pub(crate) async fn start_with(ddl: &str, mapping: &str) -> Self {
+        Self::start_from(&Extra::default(), ddl, mapping).await
+    }
+
+    /// With a further table.
+    pub(crate) async fn start_beside(extra: &Extra) -> Self {
+        Self::start_from(extra, extra.ddl, extra.mapping).await
+    }
+
+    pub(crate) async fn start_from(extra: &Extra, known: &str, mapping: &str) -> Self {
         let collation = "Cyrillic_General_CI_AS";
-        let legacy = Database::from_ddl("Legacy", collation, DDL).unwrap();
+        let legacy =
+            Database::from_ddl("Legacy", collation, &format!("{DDL}{}", extra.ddl)).unwrap();
         fill(&legacy);
-        let known = Database::from_ddl("Legacy", collation, &format!("{DDL}{ddl}")).unwrap();
+        for (table, row) in &extra.rows {
+            legacy.load(table, [row.clone()]).unwrap();
+        }
+        let known = Database::from_ddl("Legacy", collation, &format!("{DDL}{known}")).unwrap();
         let plan = Arc::new(plan_of(&known.catalog(), mapping));
         let options = Options {
             login: "ficus".to_owned(),
@@ -160,11 +206,12 @@ impl Fixture {
         let server = Server::start(legacy.clone(), options).await.unwrap();
 
         let database = postgres::fresh_database("backfill").await.unwrap();
-        let url = SecretString::from(database.url(SUPERUSER));
+        let admin_url = database.url(SUPERUSER);
+        let url = SecretString::from(admin_url.clone());
         let product = [ProductMigration {
             version: target::FIRST_PRODUCT_VERSION,
             name: "tables".to_owned(),
-            sql: TABLES.to_owned(),
+            sql: format!("{}{TABLES}", extra.table),
         }];
         target::migrate(&url, &product).await.unwrap();
         let settings =
@@ -184,11 +231,38 @@ impl Fixture {
             legacy: legacy_settings(&server),
             target,
             selection: Selection::all(&plan),
+            scope: Scope::Whole,
             plan,
             progress: Arc::clone(&told) as Arc<dyn Progress>,
             cancel: CancellationToken::new(),
         };
-        Self { legacy, server, pool, job, told }
+        Self { legacy, server, pool, job, told, url: admin_url }
+    }
+
+    /// A superuser's view of the target.
+    pub(crate) async fn admin(&self) -> PgPool {
+        PgPool::connect(&self.url).await.unwrap()
+    }
+
+    /// What the stream would do with a change; `values` are those of all columns.
+    pub(crate) async fn stream(
+        &self,
+        table: &str,
+        (op, values): (SourceOp, &[LegacyValue<'static>]),
+        position: Position,
+    ) {
+        let table = self.job.plan.table("dbo", table).unwrap();
+        let mut batch = Batch::default();
+        let types = ObjectTypes::new();
+        let context = Context { object_types: &types, seen_at_us: 0 };
+        let change = SourceChange { op, values, position, sequence: 0 };
+        let counts = ReadCounts { read: 1, ..ReadCounts::default() };
+        batch.read.insert(table.id, counts);
+        let Outcome::Mapped(_) = table.map(&change, &context, &mut batch.rows) else {
+            panic!("it is mapped")
+        };
+        batch.tables.push(table.id);
+        self.job.target.apply(batch).await.unwrap();
     }
 
     pub(crate) async fn run(&self) -> Report {

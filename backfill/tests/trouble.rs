@@ -4,7 +4,7 @@ use backfill::Error;
 use mapping::value::LegacyValue;
 use secrecy::SecretString;
 
-use crate::setup::{Fixture, decimal, text};
+use crate::setup::{Extra, Fixture, decimal, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_connections_cost_nothing() {
@@ -97,6 +97,83 @@ code = { from = \"Name\", as = \"text\" }
         let gone = table.table.name == "Gone";
         assert_eq!(table.is_complete(), !gone, "{table:?}");
         assert_eq!(table.failure.as_deref().is_some_and(|why| why.contains("mapping check")), gone);
+    }
+}
+
+const CODES: &str = "
+[[entity]]
+name = \"gone\"
+from = \"dbo.Code\"
+[entity.columns]
+code = { from = \"Name\", as = \"text\" }
+";
+
+/// A server whose table is not what the plan was made for.
+async fn altered(server: &'static str, known: &str) -> Fixture {
+    let rows = (0..3000_i64).map(|n| {
+        let binary = server.contains("varbinary");
+        let second = if binary { LegacyValue::Bytes(vec![1, 2].into()) } else { text("x") };
+        ("dbo.Code", vec![LegacyValue::Int(n), second])
+    });
+    let extra = Extra { ddl: server, rows: rows.collect(), ..Extra::default() };
+    let mut fixture = Fixture::start_from(&extra, known, CODES).await;
+    fixture.job.settings.chunk_rows = 10_000;
+    fixture
+}
+
+const AS_MAPPED: &str = "CREATE TABLE [dbo].[Code]([Oid] int NOT NULL, [Name] nvarchar(9) NULL,
+  CONSTRAINT [PK_Code] PRIMARY KEY CLUSTERED ([Oid]));\nGO\n";
+
+#[tokio::test]
+async fn f44_f53_a_table_that_fits_the_mapping_no_more_does_not_fill_the_quarantine() {
+    let retyped = "CREATE TABLE [dbo].[Code]([Oid] int NOT NULL, [Name] varbinary(9) NULL,
+      CONSTRAINT [PK_Code] PRIMARY KEY CLUSTERED ([Oid]));\nGO\n";
+    let fixture = altered(retyped, AS_MAPPED).await;
+    let report = fixture.run().await;
+    let codes = report.tables.iter().find(|table| table.table.name == "Code").unwrap();
+    let why = codes.failure.as_deref().unwrap();
+    assert!(why.contains("1000 rows of dbo.Code in a row") && why.contains("Name"), "{why}");
+    assert!(why.contains("mapping check"), "{why}");
+    let put_aside = "select count(*)::int8 from ficus.quarantine where source_table = 'dbo.Code'";
+    assert!(fixture.count(put_aside).await < 1000);
+    assert!(report.tables.iter().all(|table| table.is_complete() || table.table.name == "Code"));
+}
+
+#[tokio::test]
+async fn a_column_that_was_dropped_gives_its_table_up() {
+    let renamed = "CREATE TABLE [dbo].[Code]([Oid] int NOT NULL, [Title] nvarchar(9) NULL,
+      CONSTRAINT [PK_Code] PRIMARY KEY CLUSTERED ([Oid]));\nGO\n";
+    let fixture = altered(renamed, AS_MAPPED).await;
+    let report = fixture.run().await;
+    let codes = report.tables.iter().find(|table| table.table.name == "Code").unwrap();
+    assert!(codes.failure.as_deref().unwrap().contains("an object is missing"), "{codes:?}");
+    assert_eq!(codes.counts.read, 0);
+}
+
+/// Without an order there is no place to go on at: told before anything is read.
+#[tokio::test]
+async fn tables_that_cant_be_walked_are_refused_with_what_to_do() {
+    for (columns, words) in [
+        ("[Oid] int NULL, [Name] nvarchar(9) NULL", "key"),
+        (
+            "[Oid] xml NOT NULL, [Name] nvarchar(9) NULL, CONSTRAINT [P] PRIMARY KEY CLUSTERED ([Oid])",
+            "can't be in a key",
+        ),
+    ] {
+        let fixture = Fixture::start().await;
+        let catalog = {
+            let mut session = legacy::Session::connect(&fixture.job.legacy).await.unwrap();
+            let mut catalog = session.catalog().await.unwrap();
+            let ddl = format!("CREATE TABLE [dbo].[Code]({columns});\nGO\n");
+            let extra = sandbox::legacy::Database::from_ddl("L", "Cyrillic_General_CI_AS", &ddl);
+            catalog.tables.extend(
+                extra.unwrap().catalog().tables.into_iter().filter(|t| t.table.name == "Code"),
+            );
+            catalog
+        };
+        let refused = crate::setup::compile(&catalog, CODES).unwrap_err();
+        let told = format!("{refused:?}");
+        assert!(told.contains("dbo.Code") && told.contains(words), "{told}");
     }
 }
 

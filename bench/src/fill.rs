@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use backfill::{Job, Selection, Settings, Silent};
+use backfill::{Job, Scope, Selection, Settings, Silent};
 use sandbox::legacy::Values;
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +114,7 @@ pub(crate) async fn fill(
         target: Arc::clone(&spot.target),
         plan: Arc::clone(&place.plan),
         selection: Selection::named(&place.plan, &[entity.to_owned()])?,
+        scope: Scope::Whole,
         progress: Arc::new(Silent),
         cancel: CancellationToken::new(),
     })

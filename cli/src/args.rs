@@ -1,11 +1,13 @@
 //! The command line, exactly as typed.
 
+mod backfill;
 mod reconcile;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub(crate) use self::backfill::{BackfillAction, BackfillArgs};
 pub(crate) use self::reconcile::{
     ReconcileArgs, RepairMode, ReportCommand, ReportFiles, ReportShowArgs, ScheduleArgs, share,
 };
@@ -77,6 +79,10 @@ pub(crate) enum Command {
     /// Create or update the schema `ficus` and the product's tables
     Migrate,
     /// Copy legacy tables in bulk; resumes by itself
+    ///
+    /// Exit codes: 0 everything that was selected is copied; 1 keys of --only-keys have no row; 3 a
+    /// table was given up, or nothing can go on; 64 wrong usage; 130 stopped by a signal (the same
+    /// command goes on). docs/backfill.md has the rest.
     Backfill(BackfillArgs),
     /// Follow Debezium's change events until stopped
     Consume(ConsumeArgs),
@@ -141,19 +147,6 @@ pub(crate) struct DemoArgs {
     /// Address of the API
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-}
-
-/// `ficus backfill`.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct BackfillArgs {
-    /// Domains or entities; all when none is named
-    pub(crate) names: Vec<String>,
-    /// Parallel readers of the legacy server
-    #[arg(long, value_name = "READERS", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) parallel: Option<u16>,
-    /// Copy the named ones again from the start, while the stream runs
-    #[arg(long)]
-    pub(crate) restart: bool,
 }
 
 /// `ficus consume`.
@@ -460,6 +453,29 @@ mod tests {
         for line in [["--waive", "seal"], ["--reason", "known"]] {
             let words = ["ficus", "domain", "cutover", "contracts"].into_iter().chain(line);
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_backfill_is_paused_or_copies_and_a_part_is_of_something() {
+        let parses = |words: &str| Args::try_parse_from(words.split('|')).is_ok();
+        for words in [
+            "ficus|backfill",
+            "ficus|backfill|contracts|payments|--restart",
+            "ficus|backfill|pause|--reason|month's end",
+            "ficus|backfill|resume",
+            "ficus|backfill|contracts|--where|a = 1",
+        ] {
+            assert!(parses(words), "{words}");
+        }
+        for words in [
+            "ficus|backfill|--where|a = 1",
+            "ficus|backfill|--only-keys|k",
+            "ficus|backfill|contracts|--where|a = 1|--restart",
+            "ficus|backfill|contracts|--where|a = 1|--only-keys|k",
+            "ficus|backfill|--rows-per-second|0",
+        ] {
+            assert!(!parses(words), "{words}");
         }
     }
 

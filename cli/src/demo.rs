@@ -102,7 +102,7 @@ async fn walk(
 }
 
 fn everything() -> BackfillArgs {
-    BackfillArgs { names: Vec::new(), parallel: None, restart: false }
+    BackfillArgs::default()
 }
 
 /// The consumer, beside everything else.

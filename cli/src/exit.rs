@@ -74,7 +74,14 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
         )
         || matches!(cause.downcast_ref(), Some(target::Error::Settings { .. }))
         || matches!(cause.downcast_ref(), Some(cdc_consumer::Error::Settings { .. }))
-        || matches!(cause.downcast_ref(), Some(backfill::Error::Unknown { .. }))
+        || matches!(
+            cause.downcast_ref(),
+            Some(
+                backfill::Error::Unknown { .. }
+                    | backfill::Error::SeveralTables { .. }
+                    | backfill::Error::KeyLine { .. }
+            )
+        )
         || matches!(cause.downcast_ref(), Some(assess::Error::Unknown { .. }))
 }
 

@@ -18,6 +18,7 @@ pub use capture::{Capture, CaptureInstance};
 pub use error::{Disposition, Error};
 pub use read::TextRow;
 pub use session::{
-    CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RowSink, Session, Settings,
-    TableScan, TableSize,
+    CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RangePart, RowSink, Session,
+    Settings, TableScan, TableSize,
 };
+pub use statement::{Condition, Grants};

@@ -16,14 +16,19 @@ use tiberius::{QueryItem, QueryStream};
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
-    Error, KeyRange, LegacyRow, RowSink, Session, TableScan,
+    Error, KeyRange, LegacyRow, RangePart, RowSink, Session, TableScan,
     session::{Connection, send},
-    statement::{self, KEY_PARAMETERS_MAX, Source, Statement},
+    statement::{self, Condition, KEY_PARAMETERS_MAX, Source, Statement},
     value::Shape,
 };
 
 /// Rows of one batch at most.
 const BATCH_ROWS_MAX: usize = 1000;
+/// A server that is slow gives a batch of so long.
+const GATHERING: Duration = Duration::from_millis(500);
+/// A server that is slow may take so long to come to the end of a row, or to begin its answer, when
+/// nobody wants more: ended in order, the connection can be used again.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Memory of one batch at most, but for the one row that crosses it.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -35,6 +40,19 @@ impl Session {
     /// Any failure of the connection, [`Error::NoKey`], or [`Error::KeyType`].
     pub async fn split(&mut self, plan: &TablePlan, rows: u64) -> Result<Vec<LegacyRow>, Error> {
         self.cut(plan.into(), rows).await
+    }
+
+    /// As [`Session::split`], of the rows that a condition holds for.
+    ///
+    /// # Errors
+    /// As [`Session::split`], and whatever the condition leads to.
+    pub async fn split_where(
+        &mut self,
+        plan: &TablePlan,
+        condition: Option<&Condition>,
+        rows: u64,
+    ) -> Result<Vec<LegacyRow>, Error> {
+        self.cut(Source::from(plan).only(condition), rows).await
     }
 
     /// As [`Session::split`], of a table without a mapping.
@@ -69,7 +87,7 @@ impl Session {
         range: &KeyRange,
         each: &mut (dyn FnMut(LegacyRow) -> bool + Send),
     ) -> Result<u64, Error> {
-        let statement = statement::range(plan.into(), range)?;
+        let statement = statement::range(plan.into(), range, None)?;
         self.stream(plan.into(), &statement, Hand::Each(each)).await
     }
 
@@ -84,8 +102,23 @@ impl Session {
         range: &KeyRange,
         sink: &RowSink,
     ) -> Result<u64, Error> {
-        let statement = statement::range(plan.into(), range)?;
+        let statement = statement::range(plan.into(), range, None)?;
         self.stream(plan.into(), &statement, Hand::Sink(sink)).await
+    }
+
+    /// As [`Session::stream_range`], of a part of the range.
+    ///
+    /// # Errors
+    /// As [`Session::stream_range`], and whatever the condition leads to.
+    pub async fn stream_part(
+        &mut self,
+        plan: &TablePlan,
+        part: &RangePart,
+        sink: &RowSink,
+    ) -> Result<u64, Error> {
+        let source = Source::from(plan).only(part.condition.as_ref());
+        let statement = statement::range(source, &part.range, part.rows_max)?;
+        self.stream(source, &statement, Hand::Sink(sink)).await
     }
 
     /// As [`Session::stream_range`], of a table without a mapping. A table without a key is read
@@ -101,7 +134,7 @@ impl Session {
     ) -> Result<u64, Error> {
         let statement = match scan.key.is_empty() {
             true => statement::heap(scan.into()),
-            false => statement::range(scan.into(), range)?,
+            false => statement::range(scan.into(), range, None)?,
         };
         self.stream(scan.into(), &statement, Hand::Sink(sink)).await
     }
@@ -149,7 +182,7 @@ impl Session {
             ..(*column).clone()
         };
         let shape: Vec<SourceColumn> = key.cloned().chain(columns.iter().map(text)).collect();
-        let answer = Source { table: &plan.table, columns: &shape, key: &[] };
+        let answer = Source { table: &plan.table, columns: &shape, key: &[], condition: None };
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks((KEY_PARAMETERS_MAX / width.max(1)).max(1)) {
             let keys: Vec<LegacyRow> = keys.iter().map(CanonicalKey::parts).collect();
@@ -180,6 +213,8 @@ impl Session {
         match outcome {
             Ok(Ok(Ending::Misshapen)) => return Err(misshapen(&doing)),
             Ok(Ok(Ending::Early)) => self.abandon(connection).await,
+            // Where it is with its answer, nobody knows: the connection is closed.
+            Ok(Ok(Ending::Unheard)) => drop(connection),
             outcome => {
                 self.settle(connection, outcome, &doing, flow.limit)?;
             }
@@ -230,6 +265,20 @@ impl Hand<'_> {
             Self::Sink(sink) => sink.send(rows).await.is_ok(),
         }
     }
+
+    /// As [`Hand::gone`], for a moment already: an answer that begins at once can be ended in order.
+    async fn long_gone(&mut self) {
+        self.gone().await;
+        tokio::time::sleep(FAREWELL).await;
+    }
+
+    /// Until nobody wants more.
+    async fn gone(&mut self) {
+        match self {
+            Self::Each(_) => std::future::pending().await,
+            Self::Sink(sink) => sink.closed().await,
+        }
+    }
 }
 
 /// Rows on their way from the server to whoever gets them.
@@ -250,28 +299,63 @@ impl Flow<'_> {
         shape: &Shape,
         stall: Duration,
     ) -> Result<tiberius::Result<Ending>, Elapsed> {
-        let mut rows = match timeout(self.limit, send(connection, statement)).await? {
+        let sent = tokio::select! {
+            biased;
+            sent = timeout(self.limit, send(connection, statement)) => sent,
+            () = self.hand.long_gone() => return Ok(Ok(Ending::Unheard)),
+        };
+        let mut rows = match sent? {
             Ok(rows) => rows,
             Err(source) => return Ok(Err(source)),
         };
+        let mut silent = Duration::ZERO;
         loop {
             let mut batch = Batch::default();
-            let filled = timeout(self.limit, batch.fill(&mut rows, shape)).await;
-            self.limit = stall;
+            let patience = self.limit.saturating_sub(silent).min(GATHERING);
+            let filled = tokio::select! {
+                biased;
+                () = self.hand.gone() => {
+                    finish_row(&mut rows).await;
+                    return Ok(Ok(Ending::Early));
+                }
+                filled = timeout(patience, batch.fill(&mut rows, shape)) => filled,
+            };
             // What has arrived is handed over, whatever came after it.
             let count = batch.count();
             let wanted = count == 0 || self.hand.take(batch.rows).await;
             if wanted {
                 self.handed += count;
             }
-            match filled? {
-                Ok(None) if wanted => {}
-                Ok(None) => return Ok(Ok(Ending::Early)),
-                Ok(Some(ending)) => return Ok(Ok(ending)),
-                Err(source) => return Ok(Err(source)),
+            if count > 0 {
+                (silent, self.limit) = (Duration::ZERO, stall);
+            }
+            match filled {
+                Ok(Ok(None)) if wanted => {}
+                Ok(Ok(None)) => return Ok(Ok(Ending::Early)),
+                Ok(Ok(Some(ending))) => return Ok(Ok(ending)),
+                Ok(Err(source)) => return Ok(Err(source)),
+                // The server is slow: the next rows come later.
+                Err(_) if count > 0 && wanted => {}
+                Err(_) if count > 0 => {
+                    finish_row(&mut rows).await;
+                    return Ok(Ok(Ending::Early));
+                }
+                Err(elapsed) => {
+                    silent += patience;
+                    if silent >= self.limit {
+                        return Err(elapsed);
+                    }
+                }
             }
         }
     }
+}
+
+/// Goes on to the end of a row that has come in part: only between two rows the driver understands
+/// what a server says that was asked to stop. Where that takes too long the connection is closed.
+async fn finish_row(rows: &mut QueryStream<'_>) {
+    let finished = timeout(FAREWELL, rows.try_next()).await;
+    tracing::trace!(finished = finished.is_ok(), "a stream is ended early");
 }
 
 /// Why a stream came to its end.
@@ -280,6 +364,8 @@ enum Ending {
     Whole,
     /// Nobody wants more.
     Early,
+    /// Nobody wants any more, and the server has not begun to answer.
+    Unheard,
     /// A row has another number of columns than was asked for.
     Misshapen,
 }
@@ -296,7 +382,7 @@ impl Batch {
     }
 
     /// Until it is full (`None`) or the stream ends. Rows stay in it when the future fails or
-    /// is dropped.
+    /// is dropped; then the stream goes on where it was.
     async fn fill(
         &mut self,
         stream: &mut QueryStream<'_>,

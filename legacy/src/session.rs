@@ -12,7 +12,11 @@ use tiberius::{AuthMethod, Client, EncryptionLevel, QueryStream};
 use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use crate::{Error, statement::Statement};
+use crate::{
+    Error,
+    statement::{Condition, Statement},
+    value::from_driver,
+};
 
 /// How the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +92,17 @@ pub struct KeyRange {
     pub after: Option<LegacyRow>,
     /// Rows up to this key (inclusive); to the end when `None`.
     pub up_to: Option<LegacyRow>,
+}
+
+/// What is read of a range at a time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RangePart {
+    /// The range.
+    pub range: KeyRange,
+    /// Only the rows that this holds for.
+    pub condition: Option<Condition>,
+    /// Only so many rows, the first in key order.
+    pub rows_max: Option<u64>,
 }
 
 /// How big a table is, as the server's statistics say.
@@ -187,6 +202,27 @@ impl Session {
     /// [`Error::Snapshot`] may come only with the first read.
     pub async fn isolate(&mut self, isolation: Isolation) -> Result<(), Error> {
         self.run(&Statement::isolation(isolation), "setting the isolation level").await
+    }
+
+    /// Asks a question of the operator's: whether the first column of its first row is something
+    /// else than 0, false, NULL or an empty text. `limit` is how long the answer may take.
+    ///
+    /// # Errors
+    /// Any failure of the connection or of the question.
+    pub async fn ask(&mut self, question: &str, limit: Duration) -> Result<bool, Error> {
+        let usual = std::mem::replace(&mut self.limits.answer, limit);
+        let answer = self.rows(&Statement::operator(question), "asking the operator's query").await;
+        self.limits.answer = usual;
+        let first = answer?.into_iter().next().and_then(|row| row.into_iter().next());
+        Ok(match first.map(|cell| from_driver(cell, false)) {
+            None | Some(LegacyValue::Null) => false,
+            Some(LegacyValue::Bool(value)) => value,
+            Some(LegacyValue::Int(value)) => value != 0,
+            Some(LegacyValue::Decimal(value)) => value.unscaled != 0,
+            Some(LegacyValue::Float(value)) => value != 0.0,
+            Some(LegacyValue::Text(text)) => !text.is_empty(),
+            Some(_) => true,
+        })
     }
 
     /// Sends a statement and drops what it answers.

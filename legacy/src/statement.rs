@@ -4,8 +4,10 @@
 //! tests keep both true.
 
 mod catalog;
+mod grants;
 mod ident;
 mod keys;
+mod operator;
 mod parameter;
 mod range;
 
@@ -15,8 +17,8 @@ use mapping::catalog::LegacyTable;
 
 use self::ident::{Ident, TableIdent};
 pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys, texts_by_keys};
-pub use self::parameter::Parameter;
 pub(crate) use self::range::{Source, heap, range, split};
+pub use self::{grants::Grants, operator::Condition, parameter::Parameter};
 use crate::Isolation;
 
 /// A statement with its parameters, in the order of `@P1`, `@P2`, …

@@ -126,3 +126,54 @@ async fn what_cdc_still_has_is_told_for_each_table() {
     let capture = session.capture().await.unwrap();
     assert!(!capture.state.enabled && capture.instances.is_empty());
 }
+
+/// On another server: the tables are told as they were made, and CDC's answers have the right shape.
+#[tokio::test]
+async fn another_server_is_understood() {
+    let fixture = Fixture::any().await;
+    let mut session = fixture.session().await;
+    let read = session.catalog().await.unwrap();
+    for name in ["Contract", "Import", "Payment", "Rate", "XPObjectType"] {
+        let table = LegacyTable::new("dbo", name);
+        let (mut read, mut made) = (
+            read.table(&table).unwrap().clone(),
+            fixture.database.catalog().table(&table).unwrap().clone(),
+        );
+        for table in [&mut read, &mut made] {
+            (table.capture_instance, table.captured_columns) = (None, Vec::new());
+            table.columns.iter_mut().for_each(|column| column.collation = None);
+        }
+        assert_eq!(read, made);
+        let rows = fixture.database.row_count(&table.to_string()).unwrap();
+        assert_eq!(session.row_count(&table).await.unwrap(), rows);
+    }
+    assert_eq!(session.object_types().await.unwrap().len(), 3);
+    let capture = session.capture_state().await.unwrap();
+    if !capture.enabled {
+        crate::other::skipped("another_server_is_understood", "no CDC: nothing of it is asked");
+        assert_eq!(capture.max_lsn, None);
+        return;
+    }
+    for instance in session.capture().await.unwrap().instances {
+        assert!(instance.last_lsn.is_none() || instance.last_lsn >= instance.min_lsn);
+    }
+}
+
+/// The script for another server says what the fixture's model holds: the sandbox reads its DDL.
+#[test]
+fn the_script_for_another_server_is_whole() {
+    let ddl = crate::setup::DDL;
+    let model = sandbox::legacy::Database::from_ddl("L", "Cyrillic_General_CI_AS", ddl).unwrap();
+    let row = vec![text("A'1"), text("Ж "), crate::setup::decimal(-5, 4)];
+    model.load("dbo.Contract", [row]).unwrap();
+    let script = crate::other::script(ddl, &model);
+    let tables: String = script
+        .iter()
+        .filter(|s| s.starts_with("CREATE") || s.starts_with("ALTER"))
+        .map(|s| format!("{s}\n"))
+        .collect();
+    let made = sandbox::legacy::Database::from_ddl("L", "Cyrillic_General_CI_AS", &tables).unwrap();
+    assert_eq!(made.catalog(), model.catalog());
+    let insert = "INSERT INTO [dbo].[Contract] ([CompanyNo], [ContractNo], [Total]) VALUES (N'A''1', N'Ж ', -0.0005)";
+    assert!(script.iter().any(|statement| statement == insert), "{script:#?}");
+}

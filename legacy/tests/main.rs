@@ -5,6 +5,8 @@ mod catalog;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod other;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod setup;

@@ -13,7 +13,7 @@ use sandbox::{
 use secrecy::SecretString;
 use uuid::Uuid;
 
-const DDL: &str = "
+pub(crate) const DDL: &str = "
 CREATE TABLE [dbo].[XPObjectType]([OID] int IDENTITY(1,1) NOT NULL, [TypeName] nvarchar(254) NULL,
   [AssemblyName] nvarchar(254) NULL, CONSTRAINT [PK_XPObjectType] PRIMARY KEY CLUSTERED ([OID]));
 CREATE TABLE [dbo].[Payment]([Oid] uniqueidentifier ROWGUIDCOL NOT NULL, [Amount] money NULL,
@@ -109,6 +109,15 @@ impl Fixture {
 
     pub(crate) async fn plain() -> Self {
         Self::start(Tls::Off).await
+    }
+
+    /// The server of `FICUS_TEST_LEGACY_URL` where there is one; for tests that only read.
+    pub(crate) async fn any() -> Self {
+        let mut fixture = Self::plain().await;
+        if let Some(settings) = crate::other::server(DDL, &fixture.database).await {
+            fixture.settings = settings;
+        }
+        fixture
     }
 
     pub(crate) async fn session(&self) -> Session {

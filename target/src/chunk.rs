@@ -3,6 +3,8 @@
 //! A chunk's progress is written by [`Target::apply`] with the rows it accounts for
 //! ([`crate::batch::ChunkProgress`]); everything here is about who works on which chunk.
 
+mod planning;
+
 use std::time::Duration;
 
 use mapping::{plan::TableId, position::Lsn};
@@ -95,7 +97,7 @@ pub struct TableProgress {
 }
 
 impl Target {
-    /// Starts a run.
+    /// Starts a run over whole tables.
     ///
     /// # Errors
     /// [`Error::Postgres`].
@@ -112,14 +114,14 @@ impl Target {
         Ok(run(&row))
     }
 
-    /// The newest run that is not finished.
+    /// The newest run over whole tables that is not finished.
     ///
     /// # Errors
     /// [`Error::Postgres`].
     pub async fn open_run(&self) -> Result<Option<Run>, Error> {
         let row = sqlx::query(
             "select id, mapping_version, state, options from ficus.backfill_run
-             where state = 'running' order by id desc limit 1",
+             where state = 'running' and part is null order by id desc limit 1",
         )
         .fetch_optional(self.pool())
         .await
@@ -127,48 +129,19 @@ impl Target {
         Ok(row.as_ref().map(run))
     }
 
-    /// The newest run that was not given up, finished or not.
+    /// The newest run over whole tables that was not given up, finished or not.
     ///
     /// # Errors
     /// [`Error::Postgres`].
     pub async fn latest_run(&self) -> Result<Option<Run>, Error> {
         let row = sqlx::query(
             "select id, mapping_version, state, options from ficus.backfill_run
-             where state <> 'abandoned' order by id desc limit 1",
+             where state <> 'abandoned' and part is null order by id desc limit 1",
         )
         .fetch_optional(self.pool())
         .await
         .map_err(Error::postgres("looking for a backfill run"))?;
         Ok(row.as_ref().map(run))
-    }
-
-    /// Writes a table's chunks; those that are already there stay as they are, so a planner that
-    /// was killed can simply plan again.
-    ///
-    /// # Errors
-    /// [`Error::Postgres`].
-    pub async fn plan_chunks(&self, run: i64, chunks: &[ChunkPlan]) -> Result<(), Error> {
-        let mut tables = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            tables.push(self.table_name(chunk.table)?);
-        }
-        let numbers: Vec<i32> = chunks.iter().map(|chunk| chunk.number).collect();
-        let after: Vec<Option<&[u8]>> = chunks.iter().map(|chunk| chunk.after.as_deref()).collect();
-        let up_to: Vec<Option<&[u8]>> = chunks.iter().map(|chunk| chunk.up_to.as_deref()).collect();
-        sqlx::query(
-            "insert into ficus.backfill_chunk (run, source_table, number, after_key, up_to_key)
-             select $1, * from unnest($2::text[], $3::int4[], $4::bytea[], $5::bytea[])
-             on conflict (run, source_table, number) do nothing",
-        )
-        .bind(run)
-        .bind(tables)
-        .bind(numbers)
-        .bind(after)
-        .bind(up_to)
-        .execute(self.pool())
-        .await
-        .map_err(Error::postgres("planning chunks"))?;
-        Ok(())
     }
 
     /// Claims the next chunk of the run that is free or whose owner's lease has ended; of one
@@ -282,7 +255,7 @@ impl Target {
     }
 
     /// Splits a chunk that is ours (its query timed out): it now ends at `up_to`, and a new chunk
-    /// has the rest.
+    /// has the rest. `claim.plan` is as it was claimed.
     ///
     /// # Errors
     /// [`Error::Fenced`] when the chunk is not ours any more.
@@ -348,18 +321,20 @@ impl Target {
         .fetch_all(self.pool())
         .await
         .map_err(Error::postgres("reading the run's progress"))?;
-        rows.iter()
-            .map(|row| {
-                let high: Option<String> = row.get("high");
-                Ok(TableProgress {
-                    table: self.table_id(row.get("source_table"))?,
-                    chunks: count(row.get("chunks")),
-                    chunks_done: count(row.get("done")),
-                    rows: self::rows(row),
-                    high_watermark: high.and_then(|high| Lsn::parse(&high).ok()),
-                })
-            })
-            .collect()
+        // A table of an older mapping is nobody's business here.
+        let known =
+            rows.iter().filter_map(|row| Some((row, self.table_id(row.get("source_table")).ok()?)));
+        let progress = known.map(|(row, table)| {
+            let high: Option<String> = row.get("high");
+            TableProgress {
+                table,
+                chunks: count(row.get("chunks")),
+                chunks_done: count(row.get("done")),
+                rows: self::rows(row),
+                high_watermark: high.and_then(|high| Lsn::parse(&high).ok()),
+            }
+        });
+        Ok(progress.collect())
     }
 
     /// Ends a run when all its chunks are done; whether it did.
@@ -448,7 +423,7 @@ impl Target {
     }
 }
 
-fn run(row: &PgRow) -> Run {
+pub(crate) fn run(row: &PgRow) -> Run {
     Run {
         id: row.get("id"),
         mapping_version: row.get("mapping_version"),

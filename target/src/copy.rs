@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     Error,
     fold::Change,
+    hook,
     statement::{STAGE_COLUMNS, Staged},
 };
 
@@ -59,6 +60,7 @@ pub(crate) async fn copy_in<'a>(
     }
     buffer.extend_from_slice(TRAILER);
     copy.send(buffer.as_slice()).await.map_err(doing())?;
+    hook::point("apply.mid_copy");
     copy.finish().await.map_err(doing())?;
     Ok(())
 }

@@ -32,7 +32,8 @@ impl Target {
              from ficus.backfill_chunk c
              join (select c.source_table, max(c.run) as run
                    from ficus.backfill_chunk c
-                   join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned'
+                   join ficus.backfill_run r
+                     on r.id = c.run and r.state <> 'abandoned' and r.part is null
                    group by 1) newest using (source_table, run)
              group by 1",
         )

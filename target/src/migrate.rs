@@ -50,6 +50,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     16 "0016_stream_pace",
     17 "0017_reselect",
     18 "0018_topic_partitions",
+    20 "0020_backfill_control",
     30 "0030_reconcile_tiers",
     31 "0031_schedule",
 ];

@@ -93,7 +93,7 @@ impl Target {
             "select s.source_table from ficus.stream_table s
              cross join lateral (
                select max(c.run) as run from ficus.backfill_chunk c
-               join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned'
+               join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned' and r.part is null
                where c.source_table = s.source_table) newest
              join ficus.backfill_chunk c
                on c.run = newest.run and c.source_table = s.source_table

@@ -2,6 +2,7 @@
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test ends by a panic")]
 
 mod assess;
+mod backfill;
 mod http;
 mod kill;
 mod mapping_command;

@@ -1,5 +1,6 @@
 //! `ficus status`.
 
+mod copying;
 pub(crate) mod stream;
 
 use target::{Counts, Target, status::TableCounts};
@@ -78,6 +79,7 @@ async fn as_text(target: &Target, stream: &Stream) -> anyhow::Result<String> {
     if again > 0 {
         text.push_str(&format!("  to be read again from the legacy database: {again} rows\n"));
     }
+    text.push_str(&copying::Copying::read(target).await?.text());
     let adds_up = counts_add_up(&target.counts().await?);
     text.push_str(&format!(
         "  read = applied + stale + folded + ignored + quarantined: {}\n",
@@ -144,6 +146,7 @@ async fn as_json(target: &Target, stream: &Stream) -> anyhow::Result<serde_json:
         "domains": domains, "tables": tables, "stream": followed, "drift": drift,
         "partitions": partitions, "quarantine": quarantine, "parked": parked,
         "reselect": target.reselect_count().await?,
+        "backfill": copying::Copying::read(target).await?.json(),
         "countsAddUp": counts_add_up(&target.counts().await?),
         "passedLsn": passed.map(|p| p.lsn.to_string()),
     }))

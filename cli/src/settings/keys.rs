@@ -164,6 +164,48 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("backfill.batch_rows", Kind::Number(1, 1_000_000), Some("10000"), "rows in a transaction"),
     key(
+        "backfill.quarantine_in_a_row_max",
+        Kind::Number(1, 1_000_000_000),
+        Some("1000"),
+        "so many rows of a table in a row that go to quarantine give it up",
+    ),
+    key(
+        "backfill.rows_per_second",
+        Kind::Number(0, 1_000_000_000),
+        Some("0"),
+        "rows that a process reads a second at most; 0: as many as it can",
+    ),
+    key(
+        "backfill.statement_ms",
+        Kind::Number(0, 3_600_000),
+        Some("10000"),
+        "milliseconds that one statement should read; the rows it asks for adapt. 0: any time",
+    ),
+    key(
+        "backfill.timeout_ms",
+        Kind::Number(100, 86_400_000),
+        Some("300000"),
+        "milliseconds that the legacy server may take to begin an answer",
+    ),
+    key(
+        "backfill.between",
+        Kind::Text,
+        None,
+        "hours in which the legacy server may be read: 22:00-05:00 Asia/Ulaanbaatar",
+    ),
+    key(
+        "backfill.busy_query",
+        Kind::Text,
+        None,
+        "T-SQL, sent as it stands between chunks: a first value other than 0 or NULL means busy",
+    ),
+    key(
+        "backfill.busy_wait_ms",
+        Kind::Number(100, 3_600_000),
+        Some("5000"),
+        "milliseconds that a busy server is left alone before it is asked again",
+    ),
+    key(
         "consume.batch_rows_max",
         Kind::Number(1, 1_000_000),
         Some("10000"),

@@ -6,8 +6,8 @@ use mapping::{
 };
 
 use super::{
-    Binder, Ident, Parameter, Statement, TableIdent, join,
-    parameter::{bind, is_walkable},
+    Binder, Condition, Ident, Parameter, Statement, TableIdent, join,
+    parameter::{Bound, bind, is_walkable},
 };
 use crate::{Error, KeyRange, LegacyRow, TableScan};
 
@@ -19,17 +19,26 @@ pub(crate) struct Source<'a> {
     pub(crate) columns: &'a [SourceColumn],
     /// The primary key, as indexes into `columns`.
     pub(crate) key: &'a [usize],
+    /// Which rows, beside the range.
+    pub(crate) condition: Option<&'a Condition>,
+}
+
+impl<'a> Source<'a> {
+    /// Only the rows that a condition holds for.
+    pub(crate) fn only(self, condition: Option<&'a Condition>) -> Self {
+        Self { condition, ..self }
+    }
 }
 
 impl<'a> From<&'a TablePlan> for Source<'a> {
     fn from(plan: &'a TablePlan) -> Self {
-        Self { table: &plan.table, columns: &plan.columns, key: &plan.key }
+        Self { table: &plan.table, columns: &plan.columns, key: &plan.key, condition: None }
     }
 }
 
 impl<'a> From<&'a TableScan> for Source<'a> {
     fn from(scan: &'a TableScan) -> Self {
-        Self { table: &scan.table, columns: &scan.columns, key: &scan.key }
+        Self { table: &scan.table, columns: &scan.columns, key: &scan.key, condition: None }
     }
 }
 
@@ -73,11 +82,19 @@ pub(super) fn selected(column: &SourceColumn, alias: &str) -> String {
     }
 }
 
-/// One ordered stream of a range.
-pub(crate) fn range(source: Source<'_>, range: &KeyRange) -> Result<Statement, Error> {
+/// One ordered stream of a range; of its first rows only, where `rows_max` says so.
+pub(crate) fn range(
+    source: Source<'_>,
+    range: &KeyRange,
+    rows_max: Option<u64>,
+) -> Result<Statement, Error> {
     let keys = key_columns(source)?;
     let names: Vec<&Ident> = keys.iter().map(|key| &key.name).collect();
     let mut binder = Binder::default();
+    let top = rows_max.map_or_else(String::new, |rows| {
+        let count = Bound { parameter: Parameter::count(rows.max(1)), expression: "{}".into() };
+        format!("TOP ({}) ", binder.bind(count))
+    });
     let mut bounds = Vec::new();
     for (bound, side) in [(&range.after, Side::After), (&range.up_to, Side::UpTo)] {
         if let Some(bound) = bound {
@@ -85,12 +102,13 @@ pub(crate) fn range(source: Source<'_>, range: &KeyRange) -> Result<Statement, E
             bounds.push(comparison(&names, &values, side));
         }
     }
+    bounds.extend(source.condition.map(Condition::clause));
     let columns = join(source.columns.iter().map(|column| selected(column, "")), ", ");
     let table = TableIdent::new(source.table);
     let filter =
         if bounds.is_empty() { String::new() } else { format!(" WHERE {}", bounds.join(" AND ")) };
     let order = join(names, ", ");
-    let text = format!("SELECT {columns} FROM {table}{filter} ORDER BY {order}");
+    let text = format!("SELECT {top}{columns} FROM {table}{filter} ORDER BY {order}");
     Ok(Statement { text, parameters: binder.parameters })
 }
 
@@ -108,9 +126,10 @@ pub(crate) fn split(source: Source<'_>, rows: u64) -> Result<Statement, Error> {
     let inner = source.key.iter().filter_map(|&index| source.columns.get(index));
     let inner = join(inner.map(|column| selected(column, "")), ", ");
     let table = TableIdent::new(source.table);
+    let filter = source.condition.map_or_else(String::new, |c| format!(" WHERE {}", c.clause()));
     let text = format!(
         "SELECT {names} FROM (SELECT {inner}, ROW_NUMBER() OVER (ORDER BY {names}) AS [n] \
-         FROM {table}) AS r WHERE r.[n] % @P1 = 0 ORDER BY r.[n]"
+         FROM {table}{filter}) AS r WHERE r.[n] % @P1 = 0 ORDER BY r.[n]"
     );
     Ok(Statement { text, parameters: vec![Parameter::count(rows.max(1))] })
 }

@@ -33,7 +33,8 @@ fn table(name: &str, columns: &[(&str, &str)], key: &[usize]) -> Table {
 
 impl Table {
     fn source(&self) -> Source<'_> {
-        Source { table: &self.table, columns: &self.columns, key: &self.key }
+        let Self { table, columns, key } = self;
+        Source { table, columns, key, condition: None }
     }
 }
 
@@ -68,6 +69,10 @@ fn rate_key(space: i64) -> LegacyRow {
     vec![LegacyValue::Int(space), text("A b "), LegacyValue::Timestamp(MOMENT)]
 }
 
+/// Too much to do for so few processors: an example.
+const BUSY: &str =
+    "SELECT COUNT(*) FROM sys.dm_exec_requests WHERE status = 'runnable' HAVING COUNT(*) > 8";
+
 /// Text and parameters, one a line.
 fn shown(statement: &Statement) -> String {
     let mut shown = statement.text.clone();
@@ -84,6 +89,8 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
     let key = |number| vec![text("AB12"), text(number)];
     let both = KeyRange { after: Some(key("00017")), up_to: Some(key("00042")) };
     let start = KeyRange { after: None, up_to: Some(rate_key(7)) };
+    let end = KeyRange { after: Some(key("00017")), up_to: None };
+    let unpaid = Condition::new("[MonthlyTotal] > 0 OR [Terms] IS NULL -- unpaid").unwrap();
     let token = uuid::Uuid::nil();
     vec![
         ("Session options", Statement::options()),
@@ -106,9 +113,13 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
         ("CDC", Statement::last_change("dbo_Contract")),
         ("Type names", Statement::object_types(&LegacyTable::new("dbo", "XPObjectType"))),
         ("Cutting a table into ranges", split(rate, 50_000).unwrap()),
-        ("Reading a range", range(contract, &KeyRange::default()).unwrap()),
-        ("Reading a range", range(contract, &both).unwrap()),
-        ("Reading a range", range(rate, &start).unwrap()),
+        ("Reading a range", range(contract, &KeyRange::default(), None).unwrap()),
+        ("Reading a range", range(contract, &both, None).unwrap()),
+        ("Reading a range", range(rate, &start, None).unwrap()),
+        ("Reading a range", range(contract, &end, Some(25_000)).unwrap()),
+        ("What the operator wrote", range(contract.only(Some(&unpaid)), &end, None).unwrap()),
+        ("What the operator wrote", split(contract.only(Some(&unpaid)), 50_000).unwrap()),
+        ("What the operator wrote", Statement::operator(BUSY)),
         ("Reading a table without a key", heap(contract)),
         ("Rows by key", by_keys(contract, &[key("00017"), key("00042")]).unwrap()),
         ("Rows by key", by_keys(rate, &[rate_key(7)]).unwrap()),
@@ -144,9 +155,31 @@ fn the_document_lists_every_statement() {
 }
 
 #[test]
+fn the_grants_are_as_agreed() {
+    let table = |name: &str, instance: Option<&str>| {
+        let name = LegacyTable::new("dbo", name);
+        let mut table = mapping::catalog::Table::new(name, Vec::new(), Vec::new());
+        table.capture_instance = instance.map(str::to_owned);
+        table
+    };
+    let tables = [table("Contract", Some("dbo_Contract")), table("it's]", None)];
+    let tables = tables.iter().collect();
+    let grants = Grants { database: "Spacehub23", reader: "o'ficus", marker: "marker", tables };
+    let script = grants.script();
+    insta::assert_snapshot!(script);
+    let document = include_str!("../../../docs/statements.md");
+    for line in script.lines().filter(|line| line.contains("[Contract]") || line.contains("cdc")) {
+        assert!(
+            document.contains(line.split(" TO ").next().unwrap()),
+            "docs/statements.md: {line}"
+        );
+    }
+}
+
+#[test]
 fn names_are_quoted_so_that_they_stay_names() {
     let odd = table("a]b; DROP TABLE x--", &[("k]", "int"), ("Төлбөр ний", "money")], &[0]);
-    let statement = range(odd.source(), &KeyRange::default()).unwrap();
+    let statement = range(odd.source(), &KeyRange::default(), None).unwrap();
     assert_eq!(
         statement.text,
         "SELECT [k]]], CAST([Төлбөр ний] AS decimal(19,4)) AS [Төлбөр ний] \
@@ -159,7 +192,7 @@ fn a_key_is_compared_in_its_columns_type() {
     let of = |sql_type: &str, value: LegacyValue<'static>| {
         let table = table("T", &[("k", sql_type)], &[0]);
         let after = KeyRange { after: Some(vec![value]), up_to: None };
-        let statement = range(table.source(), &after).unwrap();
+        let statement = range(table.source(), &after, None).unwrap();
         let predicate = statement.text.split_once("[k] > ").unwrap().1;
         let predicate = predicate.split_once(" ORDER").unwrap().0.to_owned();
         format!("{sql_type}: {predicate} {:?}", statement.parameters[0])
@@ -201,6 +234,6 @@ fn a_table_that_cant_be_walked_is_refused() {
     let contract = contract();
     for key in [vec![text("AB12")], vec![text("AB12"), LegacyValue::Null]] {
         let wrong = KeyRange { after: Some(key), up_to: None };
-        assert!(matches!(range(contract.source(), &wrong), Err(Error::KeyShape { .. })));
+        assert!(matches!(range(contract.source(), &wrong, None), Err(Error::KeyShape { .. })));
     }
 }

@@ -4,6 +4,7 @@
 //! every match ends by writing the statement again from the parts that it understood and
 //! comparing that with what was parsed. All else is error 102, with the text.
 
+mod condition;
 mod error;
 mod expression;
 mod keys;

@@ -228,14 +228,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !setting && let Some(number) = self.shared.faults.take_error() {
                 return Ok((Some(SqlError::injected(number)), None));
             }
+            if let Some(number) = self.shared.faults.failing(&request.text) {
+                return Ok((Some(SqlError::injected(number)), None));
+            }
+            let mut is_range = false;
             let rows = match sql::run(&mut self.session, statement, &request.parameters) {
                 Ok(Outcome::Done) => None,
                 Ok(Outcome::Count(rows)) => Some(rows),
-                Ok(Outcome::Rows(cursor)) => Some(self.send_rows(*cursor).await?),
+                Ok(Outcome::Rows(cursor)) => {
+                    let range = cursor.range_left();
+                    is_range = range.is_some();
+                    if let Some(asked) = range {
+                        self.shared.faults.count_range();
+                        if let Some(delay) = self.shared.faults.stall(&request.text, asked) {
+                            self.pause(delay).await?;
+                        }
+                    }
+                    match self.send_rows(*cursor).await? {
+                        Ok(rows) => Some(rows),
+                        Err(error) => return Ok((Some(error), None)),
+                    }
+                }
                 Err(error) => return Ok((Some(error), None)),
             };
             if self.attention {
                 return Ok((None, None));
+            }
+            if is_range && let Some(number) = self.shared.faults.take_after_done() {
+                let which = if request.procedure { Done::InProcedure } else { Done::Batch };
+                token::done(&mut self.payload, which, done::MORE, 0);
+                return Ok((Some(SqlError::injected(number)), None));
             }
             let rows = rows.filter(|_| !self.session.nocount);
             if index + 1 == count && !request.procedure {
@@ -248,11 +270,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok((None, None))
     }
 
-    /// Sends a result as the client takes it. Returns the number of rows.
-    async fn send_rows(&mut self, mut cursor: Cursor) -> io::Result<u64> {
+    /// Sends a result as the client takes it. Returns the number of rows, or what broke it off.
+    async fn send_rows(&mut self, mut cursor: Cursor) -> io::Result<Result<u64, SqlError>> {
+        let range = cursor.range_left();
         token::columns(&mut self.payload, &cursor.columns);
         let mut sent = 0;
         loop {
+            if range.is_some()
+                && let Some(number) = self.shared.faults.take_late(sent)
+            {
+                return Ok(Err(SqlError::injected(number)));
+            }
             if self.shared.faults.take_close(sent) {
                 self.send(false).await?;
                 self.writer.shutdown().await?;
@@ -264,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.pause(delay).await?;
             }
             if self.attention || !cursor.write_next(&mut self.payload) {
-                return Ok(sent);
+                return Ok(Ok(sent));
             }
             sent += 1;
             if self.payload.len() >= BUFFER_LENGTH {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,6 +22,22 @@ struct State {
     /// Rows plus one.
     rows: AtomicU64,
     delay_us: AtomicU64,
+    /// Ordered ranges that were answered.
+    ranges: AtomicU64,
+    more: Mutex<More>,
+}
+
+/// Faults that are asked for by whole statements only.
+#[derive(Debug, Default)]
+struct More {
+    /// Statements that contain a text fail with a number, until they are mended.
+    failing: Vec<(String, u32)>,
+    /// After so many rows of a range, an error.
+    late: Option<(u64, u32)>,
+    /// After a range's DONE, an error.
+    after_done: Option<u32>,
+    /// A range of this table and of more rows than this takes so long to begin.
+    stall: Option<(String, u64, Duration)>,
 }
 
 impl Faults {
@@ -40,6 +56,70 @@ impl Faults {
     pub fn delay_per_row(&self, delay: Duration) {
         let delay = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.state.delay_us.store(delay, Ordering::Release);
+    }
+
+    /// Statements that contain this text fail with this number until [`Faults::mend`]: 208 for a
+    /// table that was dropped, 207 for a column, 229 for a permission that was taken away.
+    pub fn fail_statements(&self, containing: &str, number: u32) {
+        self.more().failing.push((containing.to_owned(), number));
+    }
+
+    /// Ends what [`Faults::fail_statements`] and [`Faults::stall_ranges_above`] began.
+    pub fn mend(&self) {
+        let mut more = self.more();
+        more.failing.clear();
+        more.stall = None;
+    }
+
+    /// The ordered range that is the first to have sent this many rows ends with this error, once.
+    pub fn fail_after_rows(&self, rows: u64, number: u32) {
+        self.more().late = Some((rows, number));
+    }
+
+    /// The next ordered range is sent whole, with its DONE, and then has this error, once.
+    pub fn fail_after_done(&self, number: u32) {
+        self.more().after_done = Some(number);
+    }
+
+    /// Statements with this text in them that ask for an ordered range of more than so many rows
+    /// say nothing for this long, until [`Faults::mend`].
+    pub fn stall_ranges_above(&self, containing: &str, rows: u64, delay: Duration) {
+        self.more().stall = Some((containing.to_owned(), rows, delay));
+    }
+
+    /// How many ordered ranges have been asked for so far.
+    #[must_use]
+    pub fn ranges(&self) -> u64 {
+        self.state.ranges.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_range(&self) {
+        self.state.ranges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn more(&self) -> MutexGuard<'_, More> {
+        self.state.more.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failing(&self, text: &str) -> Option<u32> {
+        let more = self.more();
+        more.failing.iter().find(|(part, _)| text.contains(part)).map(|(_, number)| *number)
+    }
+
+    pub(super) fn take_late(&self, sent: u64) -> Option<u32> {
+        let mut more = self.more();
+        more.late.take_if(|(rows, _)| *rows == sent).map(|(_, number)| number)
+    }
+
+    pub(super) fn take_after_done(&self) -> Option<u32> {
+        self.more().after_done.take()
+    }
+
+    /// How long a range of so many rows (all when `None`) says nothing.
+    pub(super) fn stall(&self, text: &str, asked: Option<u64>) -> Option<Duration> {
+        let more = self.more();
+        let (containing, rows, delay) = more.stall.as_ref()?;
+        (text.contains(containing) && asked.is_none_or(|asked| asked > *rows)).then_some(*delay)
     }
 
     pub(super) fn take_error(&self) -> Option<u32> {

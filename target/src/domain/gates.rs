@@ -104,7 +104,8 @@ async fn state(connection: &mut PgConnection, domain: &str) -> Result<Gate, Erro
     Ok(gate("state", state == State::Verified, detail))
 }
 
-/// Every table of the domain was copied to its end by its newest run.
+/// Every table of the domain was copied to its end by its newest run over whole tables. What a part
+/// that was copied again may show counts, too.
 async fn backfill(
     target: &Target,
     connection: &mut PgConnection,
@@ -114,12 +115,14 @@ async fn backfill(
         "select w.name, c.done, c.high
          from unnest($1::text[]) as w (name)
          left join lateral (
-           select bool_and(state = 'done') as done, max(encode(high_watermark, 'hex')) as high
-           from ficus.backfill_chunk
-           where source_table = w.name and run = (
-             select max(c.run) from ficus.backfill_chunk c
-             join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned'
-             where c.source_table = w.name)) c on true",
+           with newest as (
+             select max(c.run) as run from ficus.backfill_chunk c
+             join ficus.backfill_run r on r.id = c.run and r.state <> 'abandoned' and r.part is null
+             where c.source_table = w.name)
+           select bool_and(c.state = 'done') filter (where c.run = newest.run) as done,
+                  max(encode(c.high_watermark, 'hex')) as high
+           from newest, ficus.backfill_chunk c
+           where c.source_table = w.name and c.run >= newest.run) c on true",
     )
     .bind(target.tables_of(domain)?)
     .fetch_all(connection)

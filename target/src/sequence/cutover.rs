@@ -289,7 +289,7 @@ async fn uncopied(
         "select w.name from unnest($2::text[]) as w (name)
          where not exists (
            select from ficus.backfill_run r join ficus.sequence s on s.id = $1
-           where r.started_at >= s.defined_at and r.state <> 'abandoned' and exists (
+           where r.started_at >= s.defined_at and r.state <> 'abandoned' and r.part is null and exists (
              select from ficus.backfill_chunk c where c.run = r.id and c.source_table = w.name))
          order by w.name",
     )

@@ -7,6 +7,8 @@ mod archive;
 #[cfg(test)]
 mod contention;
 #[cfg(test)]
+mod defer;
+#[cfg(test)]
 mod deleted_parents;
 #[cfg(test)]
 mod domains;

@@ -1,4 +1,4 @@
-//! Progress that a person wants to look at; a plain log where nobody watches.
+//! Progress that a person wants to look at: a bar for each table.
 
 use std::{
     collections::BTreeMap,
@@ -9,89 +9,92 @@ use std::{
 use backfill::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::out;
+use super::meter::{Meter, Table, duration};
 
-/// A bar for each table.
+/// A bar for each table; what else is to be said goes above them.
 pub(crate) struct Bars {
-    all: Option<MultiProgress>,
-    tables: Mutex<BTreeMap<String, Table>>,
-}
-
-struct Table {
-    bar: ProgressBar,
-    quarantined: u64,
+    all: MultiProgress,
+    meter: Meter,
+    tables: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
 impl Bars {
-    /// Bars on a terminal, lines elsewhere.
+    /// No bars yet.
     pub(crate) fn new() -> Self {
-        let all = out::is_watched().then(MultiProgress::new);
-        Self { all, tables: Mutex::default() }
+        Self { all: MultiProgress::new(), meter: Meter::default(), tables: Mutex::default() }
     }
 
     /// Leaves the finished bars on the screen.
     pub(crate) fn finish(&self) {
-        for table in self.tables.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            table.bar.abandon();
+        for bar in self.tables.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            bar.abandon();
         }
     }
 
-    fn start(&self, name: String, estimate: u64, before: u64) {
-        let bar = match &self.all {
-            Some(all) => all.add(ProgressBar::new(estimate)),
-            None => ProgressBar::hidden(),
+    /// A line above the bars.
+    fn say(&self, text: &str) {
+        if let Err(error) = self.all.println(text) {
+            tracing::debug!(%error, text, "the terminal does not take it");
+        }
+    }
+
+    fn bar(&self, name: &str, table: &Table) -> ProgressBar {
+        let mut bars = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let bar = match table.estimate {
+                0 => ProgressBar::no_length(),
+                estimate => ProgressBar::new(estimate),
+            };
+            let bar = self.all.add(bar);
+            let style = ProgressStyle::with_template(
+                "  {prefix:<36} {bar:20} {human_pos:>10} of about {human_len} {wide_msg}",
+            );
+            if let Ok(style) = style {
+                bar.set_style(style);
+            }
+            bar.set_prefix(name.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
         };
-        let style = ProgressStyle::with_template(
-            "  {prefix:<46} {bar:24} {human_pos:>10} of about {human_len} {per_sec:>14} {msg}",
-        );
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
-        bar.set_prefix(name.clone());
-        bar.set_position(before);
-        bar.enable_steady_tick(Duration::from_millis(200));
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.insert(name, Table { bar, quarantined: 0 });
+        bars.entry(name.to_owned()).or_insert_with(new).clone()
     }
+}
 
-    fn change(&self, name: &str, change: impl FnOnce(&mut Table)) {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get_mut(name) {
-            change(table);
-        }
-    }
+/// What stands behind the bar.
+fn message(table: &Table) -> String {
+    let left = table.left().filter(|_| !table.is_done());
+    let left = left.map(|left| format!(", ~{} left (estimate)", duration(left)));
+    format!(
+        "{} rows/s{}, {}/{} chunks{}",
+        crate::out::thousands(table.rate()),
+        left.unwrap_or_default(),
+        table.chunks_done,
+        table.chunks_total,
+        table.troubles()
+    )
 }
 
 impl Progress for Bars {
     fn event(&self, event: Event<'_>) {
+        if let Some((name, table)) = self.meter.take(&event) {
+            let bar = self.bar(&name, &table);
+            bar.set_position(table.rows_read());
+            bar.set_message(message(&table));
+            if table.is_done() && matches!(event, Event::ChunkDone { .. } | Event::Planned { .. }) {
+                bar.set_length(table.rows_read());
+                bar.abandon();
+            }
+        }
         match event {
-            Event::Planned { table, rows_estimate, rows_before, .. } => {
-                self.start(table.to_string(), rows_estimate, rows_before);
+            Event::Retrying { table, attempt, reason, .. } => {
+                self.say(&format!("  {table}: attempt {attempt} failed: {reason}"));
             }
-            Event::Committed { table, rows, quarantined } => {
-                self.change(&table.to_string(), |shown| {
-                    shown.bar.inc(rows);
-                    shown.quarantined += quarantined;
-                    if shown.quarantined > 0 {
-                        shown.bar.set_message(format!("{} quarantined", shown.quarantined));
-                    }
-                });
+            Event::Failed { table, reason } => {
+                self.say(&format!("  {table} is given up: {reason}"));
             }
-            Event::ChunkDone { table, chunks_done, chunks_total } => {
-                let done = chunks_done == chunks_total;
-                tracing::info!(%table, chunks_done, chunks_total, "chunk done");
-                self.change(&table.to_string(), |shown| {
-                    if done {
-                        shown.bar.set_length(shown.bar.position());
-                        shown.bar.abandon();
-                    }
-                });
-            }
-            Event::Retrying { table, attempt, pause, reason } => {
-                tracing::warn!(%table, attempt, ?pause, reason, "trying again");
-            }
-            Event::Failed { table, reason } => tracing::error!(%table, reason, "given up"),
-            Event::Warning { text } => tracing::warn!("{text}"),
+            Event::Holding { hold } => self.say(&format!("  waiting: {hold}")),
+            Event::GoingOn => self.say("  going on"),
+            Event::Warning { text } => self.say(&format!("  note: {text}")),
             _ => {}
         }
     }

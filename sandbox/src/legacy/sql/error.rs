@@ -44,6 +44,9 @@ impl SqlError {
                  chosen as the deadlock victim. Rerun the transaction.",
             ),
             1222 => Self::new(1222, 16, "Lock request time out period exceeded."),
+            207 => Self::new(207, 16, "Invalid column name."),
+            208 => Self::new(208, 16, "Invalid object name."),
+            229 => Self::new(229, 14, "The SELECT permission was denied on the object."),
             _ => Self::new(number, 16, format!("Injected error {number}.")),
         }
     }

@@ -5,6 +5,7 @@ use std::vec;
 use bytes::{BufMut, BytesMut};
 use mapping::{catalog::SqlType, value::LegacyValue};
 
+use super::condition::Only;
 use crate::legacy::{
     codec::{self, Refusal, Width, read},
     store::{Place, Record, Store},
@@ -45,10 +46,10 @@ impl Output {
 /// Where the rows come from.
 #[derive(Debug)]
 pub(crate) enum Rows {
-    /// A range of a snapshot, up to a key (exclusive).
-    Range { store: Store, place: Place, to: Option<Vec<u8>> },
-    /// After each `skip` rows, one.
-    Every { store: Store, place: Place, skip: u64 },
+    /// A range of a snapshot, up to a key (exclusive): rows that conditions hold for, so many.
+    Range { store: Store, place: Place, to: Option<Vec<u8>>, only: Only, left: Option<u64> },
+    /// After each `skip` rows that conditions hold for, one.
+    Every { store: Store, place: Place, skip: u64, only: Only },
     /// These.
     Made(vec::IntoIter<Record>),
 }
@@ -56,16 +57,32 @@ pub(crate) enum Rows {
 impl Rows {
     fn next(&mut self) -> Option<Record> {
         match self {
-            Self::Range { store, place, to } => {
+            Self::Range { store, place, to, only, left } => loop {
+                if *left == Some(0) {
+                    return None;
+                }
                 let record = store.next(place)?;
-                let inside = to.as_ref().is_none_or(|to| record.key() < to.as_slice());
-                inside.then(|| record.clone())
+                if to.as_ref().is_some_and(|to| record.key() >= to.as_slice()) {
+                    return None;
+                }
+                if only.take(record) {
+                    *left = left.map(|left| left - 1);
+                    return Some(record.clone());
+                }
+            },
+            Self::Every { store, place, skip, only } if only.is_all() => {
+                if store.skip(place, *skip) { store.next(place).cloned() } else { None }
             }
-            Self::Every { store, place, skip } => {
-                if store.skip(place, *skip) {
-                    store.next(place).cloned()
-                } else {
-                    None
+            Self::Every { store, place, skip, only } => {
+                let mut passed = 0;
+                loop {
+                    let record = store.next(place)?;
+                    if only.take(record) {
+                        if passed == *skip {
+                            return Some(record.clone());
+                        }
+                        passed += 1;
+                    }
                 }
             }
             Self::Made(rows) => rows.next(),
@@ -126,6 +143,14 @@ impl Cursor {
         let widths = columns.iter().map(|column| Width::of(&column.sql_type)).collect();
         let outputs = (0..columns.len()).map(Output::Copy).collect();
         Ok(Self::with_widths(widths, outputs, columns, Rows::Made(records.into_iter())))
+    }
+
+    /// How many rows an ordered range may still give; the outer `None` is another result.
+    pub(crate) fn range_left(&self) -> Option<Option<u64>> {
+        match &self.rows {
+            Rows::Range { left, .. } => Some(*left),
+            Rows::Every { .. } | Rows::Made(_) => None,
+        }
     }
 
     /// Appends the next row as a `ROW` or `NBCROW` token; `false` after the last.

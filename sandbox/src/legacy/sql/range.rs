@@ -1,19 +1,21 @@
-//! `SELECT … FROM [t] [WHERE bounds] ORDER BY the primary key`: one ordered stream. A table
-//! without a key is read without an order.
+//! `SELECT [TOP (n)] … FROM [t] [WHERE bounds] ORDER BY the primary key`: one ordered stream. A
+//! table without a key is read without an order.
 //!
 //! A bound is a comparison of whole keys, written out as T-SQL needs it:
 //! `([a] > @P1 OR ([a] = @P1 AND [b] > @P2))`. It becomes a range of key bytes, so no row
-//! outside it is looked at.
+//! outside it is looked at. What is no bound is a condition on single rows.
 
 use sqlparser::ast::{BinaryOperator, Expr, Query, TableFactor};
 
 use super::{
     SqlError,
+    condition::{Condition, Only},
     expression::{evaluate, push_key},
     output::{Cursor, Rows},
     shape::{Scope, column, column_name, is_key, plain, projection},
 };
 use crate::legacy::{order, table::Layout};
+use mapping::value::LegacyValue;
 
 /// Bytes from (inclusive) and to (exclusive).
 #[derive(Debug, Default)]
@@ -40,18 +42,28 @@ pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, Sql
         return Ok(None);
     }
     let mut bytes = Bytes::default();
+    let mut only = Vec::new();
     if let Some(selection) = plain.selection {
         for bound in flatten(selection, &BinaryOperator::And) {
             if !narrow(&mut bytes, bound, source.layout, scope)? {
-                return Ok(None);
+                let Some(condition) = Condition::of(bound, source.layout)? else { return Ok(None) };
+                only.push(condition);
             }
         }
     }
+    let left = match plain.top {
+        None => None,
+        Some(rows) => match evaluate(rows, scope.parameters)?.map(|typed| typed.value) {
+            Some(LegacyValue::Int(rows)) => Some(u64::try_from(rows).unwrap_or(0)),
+            _ => return Ok(None),
+        },
+    };
     let store = source.store.clone();
     let rows = if bytes.empty {
         Rows::Made(Vec::new().into_iter())
     } else {
-        Rows::Range { place: store.seek(&bytes.from), to: bytes.to, store }
+        let only = Only { layout: std::sync::Arc::clone(source.layout), conditions: only };
+        Rows::Range { place: store.seek(&bytes.from), to: bytes.to, store, only, left }
     };
     Ok(Some(Cursor::new(source.layout, outputs, columns, rows)))
 }

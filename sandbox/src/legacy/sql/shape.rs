@@ -1,9 +1,11 @@
 //! Taking statements apart.
 
+use std::sync::Arc;
+
 use mapping::catalog::SqlType;
 use sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Ident, ObjectName, OrderByKind, Query, SelectItem,
-    SetExpr, TableWithJoins,
+    SetExpr, TableWithJoins, Top, TopQuantity,
 };
 
 use super::{
@@ -23,12 +25,13 @@ pub(super) struct Scope<'a> {
 /// A table with its rows.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
-    pub(super) layout: &'a Layout,
+    pub(super) layout: &'a Arc<Layout>,
     pub(super) store: &'a Store,
 }
 
-/// `SELECT … FROM one thing [WHERE …] [ORDER BY …]` and not a clause more.
+/// `SELECT [TOP (n)] … FROM one thing [WHERE …] [ORDER BY …]` and not a clause more.
 pub(super) struct Plain<'a> {
+    pub(super) top: Option<&'a Expr>,
     pub(super) projection: &'a [SelectItem],
     pub(super) from: &'a TableWithJoins,
     pub(super) selection: Option<&'a Expr>,
@@ -38,12 +41,20 @@ pub(super) struct Plain<'a> {
 pub(super) fn plain(query: &Query) -> Option<Plain<'_>> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let [from] = select.from.as_slice() else { return None };
+    let top = match &select.top {
+        None => None,
+        Some(Top { with_ties: false, percent: false, quantity: Some(TopQuantity::Expr(rows)) }) => {
+            Some(rows)
+        }
+        Some(_) => return None,
+    };
     let order_by: Vec<&Expr> = match query.order_by.as_ref().map(|order| &order.kind) {
         None => Vec::new(),
         Some(OrderByKind::Expressions(order)) => order.iter().map(|order| &order.expr).collect(),
         Some(OrderByKind::All(_)) => return None,
     };
-    let mut text = format!("SELECT {} FROM {from}", list(&select.projection));
+    let rows = top.map(|rows| format!("TOP ({rows}) ")).unwrap_or_default();
+    let mut text = format!("SELECT {rows}{} FROM {from}", list(&select.projection));
     if let Some(selection) = &select.selection {
         text = format!("{text} WHERE {selection}");
     }
@@ -51,6 +62,7 @@ pub(super) fn plain(query: &Query) -> Option<Plain<'_>> {
         text = format!("{text} ORDER BY {}", list(&order_by));
     }
     (query.to_string() == text).then_some(Plain {
+        top,
         projection: &select.projection,
         from,
         selection: select.selection.as_ref(),

@@ -4,6 +4,7 @@ use sqlparser::ast::{Query, TableFactor};
 
 use super::{
     SqlError,
+    condition::{Condition, Only},
     expression::evaluate,
     output::{Cursor, Rows},
     shape::{Scope, column_name, is_key, list, plain, projection},
@@ -20,9 +21,10 @@ pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, Sql
     let names: Option<Vec<&Ident>> = outer.projection.iter().map(plain_name).collect();
     let Some(names) = names else { return Ok(None) };
     let keys = list(&names);
+    let filter = inner.selection.map(|only| format!(" WHERE {only}")).unwrap_or_default();
     let text = format!(
-        "SELECT {keys} FROM (SELECT {}, ROW_NUMBER() OVER (ORDER BY {keys}) AS [n] FROM {name}) \
-         AS r WHERE r.[n] % @P1 = 0 ORDER BY r.[n]",
+        "SELECT {keys} FROM (SELECT {}, ROW_NUMBER() OVER (ORDER BY {keys}) AS [n] FROM \
+         {name}{filter}) AS r WHERE r.[n] % @P1 = 0 ORDER BY r.[n]",
         list(items),
     );
     if query.to_string() != text {
@@ -42,8 +44,14 @@ pub(super) fn run(query: &Query, scope: Scope<'_>) -> Result<Option<Cursor>, Sql
     let Ok(every @ 1..) = u64::try_from(every) else {
         return Err(SqlError::new(8134, 16, "Divide by zero error encountered."));
     };
+    let mut conditions = Vec::new();
+    if let Some(selection) = inner.selection {
+        let Some(condition) = Condition::of(selection, source.layout)? else { return Ok(None) };
+        conditions.push(condition);
+    }
+    let only = Only { layout: std::sync::Arc::clone(source.layout), conditions };
     let store = source.store.clone();
-    let rows = Rows::Every { place: store.seek(&[]), skip: every - 1, store };
+    let rows = Rows::Every { place: store.seek(&[]), skip: every - 1, store, only };
     Ok(Some(Cursor::new(source.layout, outputs, columns, rows)))
 }
 

@@ -53,7 +53,7 @@ async fn unknown_statements_are_refused_with_their_text() {
         "SELECT [Tenant] FROM [dbo].[Contract]",
         "SELECT [Tenant] FROM [dbo].[Contract] ORDER BY [CompanyNo]",
         "SELECT [Tenant] FROM [dbo].[Contract] ORDER BY [CompanyNo], [ContractNo] DESC",
-        "SELECT [Tenant] FROM [dbo].[Contract] WHERE [Tenant] > 5 ORDER BY [CompanyNo], [ContractNo]",
+        "SELECT [Tenant] FROM [dbo].[Contract] WHERE [Tenant] % 2 = 0 ORDER BY [CompanyNo], [ContractNo]",
         "SELECT CAST([Tenant] AS decimal(19,4)) AS [x] FROM [dbo].[Contract] ORDER BY [CompanyNo], [ContractNo]",
         "SELECT CAST([MonthlyTotal] AS decimal(18,4)) AS [x] FROM [dbo].[Contract] ORDER BY [CompanyNo], [ContractNo]",
         "SELECT COUNT_BIG(*) AS [rows] FROM [dbo].[Contract] WHERE [Tenant] IS NULL",
