@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use legacy::{Disposition, KeyRange, LegacyRow, Session};
-use tokio::{sync::mpsc, time::Instant};
+use legacy::{Disposition, KeyRange, LegacyRow, Session, pace::Pace};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -107,7 +107,7 @@ impl Reader<'_> {
         let session = &mut self.session;
         let reading = async move { session.stream_scan(scan, &range, &sink).await };
         let mut look = Look { batches, rows_left: rows_max, progress: self.progress };
-        let looking = look.run(sheet, keys, &mut self.pace);
+        let looking = look.run(sheet, keys, &self.pace);
         let both = Box::pin(async { tokio::join!(reading, looking) });
         tokio::select! {
             biased;
@@ -155,7 +155,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Until the stream ends or there is enough; then the other end is told by the closed
     /// channel.
-    async fn run(&mut self, sheet: &mut Sheet<'_>, keys: &mut Keys, pace: &mut Pace) {
+    async fn run(&mut self, sheet: &mut Sheet<'_>, keys: &mut Keys, pace: &Pace) {
         while self.rows_left != Some(0)
             && let Some(batch) = self.batches.recv().await
         {
@@ -173,43 +173,5 @@ impl Look<'_> {
         }
         self.batches.close();
         while self.batches.try_recv().is_ok() {}
-    }
-}
-
-/// So many rows a second at most.
-pub(crate) struct Pace {
-    rows_per_second: Option<u64>,
-    /// When the next row is due.
-    due: Instant,
-}
-
-impl Pace {
-    pub(crate) fn new(rows_per_second: Option<u64>) -> Self {
-        Self { rows_per_second, due: Instant::now() }
-    }
-
-    /// Waits until these rows have taken their time. Time that nobody used is not made up for:
-    /// the limit holds in every second.
-    async fn wait(&mut self, rows: u64) {
-        let Some(rate) = self.rows_per_second else { return };
-        let microseconds = rows.saturating_mul(1_000_000) / rate.max(1);
-        self.due = self.due.max(Instant::now()) + Duration::from_micros(microseconds);
-        tokio::time::sleep_until(self.due).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn rows_take_their_time() {
-        let began = Instant::now();
-        let mut pace = Pace::new(Some(1000));
-        pace.wait(500).await;
-        pace.wait(1500).await;
-        assert_eq!(began.elapsed(), Duration::from_secs(2));
-        Pace::new(None).wait(u64::MAX).await;
-        assert_eq!(began.elapsed(), Duration::from_secs(2));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{SecondsFormat, Utc};
-use legacy::{Disposition, Session, TableSize};
+use legacy::{Disposition, Session, TableSize, pace::Pace};
 use mapping::{catalog::LegacyTable, probe::WallClock};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::{
     check::{Context, TypeNames},
     keys::{KEYS_MAX, Keys},
     progress::{Event, Progress},
-    read::{Ending, Pace, Reader},
+    read::{Ending, Reader},
     reference::is_same,
     sheet::{Open, Sheet},
     subject::Subject,

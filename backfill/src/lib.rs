@@ -26,7 +26,6 @@ mod key;
 mod only_keys;
 mod order;
 mod owner;
-mod pace;
 mod patience;
 pub mod progress;
 pub mod report;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use legacy::{CaptureState, Condition};
+use legacy::{CaptureState, Condition, pace::Pace};
 use mapping::plan::{Plan, TableId, TablePlan};
 use target::{BatchLimit, Target, batch::Applied, chunk::Run, part::Part};
 use tokio_util::sync::CancellationToken;
@@ -15,9 +15,7 @@ use crate::{
     Error, Event, Job, Progress, Report, Scope, Settings, TableReport,
     error::chain,
     hold::{Asked, Hold, Teller, Watch},
-    owner,
-    pace::Pace,
-    report,
+    owner, report,
     steps::Steps,
 };
 

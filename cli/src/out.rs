@@ -7,6 +7,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+pub(crate) use show::thousands;
+
 use crate::exit::Exit;
 
 /// Set when the reader of standard output has gone.
@@ -158,19 +160,6 @@ impl Column {
     }
 }
 
-/// `1234567` as `1,234,567`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// So many a second.
 pub(crate) fn rate(count: u64, elapsed: std::time::Duration) -> String {
     let milliseconds = elapsed.as_millis().max(1);
@@ -181,13 +170,6 @@ pub(crate) fn rate(count: u64, elapsed: std::time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(thousands(number), text);
-        }
-    }
 
     #[test]
     fn tables_align() {

@@ -7,6 +7,7 @@ mod capture;
 mod catalog;
 pub mod error;
 mod marker;
+pub mod pace;
 pub mod payload;
 mod read;
 pub mod session;

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use legacy::session::{KeyRange, LegacyRow, Session};
+use legacy::{
+    pace::Pace,
+    session::{KeyRange, LegacyRow, Session},
+};
 use mapping::{
     plan::{
         Context, EntityId, EntityPlan, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange,
@@ -27,7 +30,6 @@ use tokio::{
 use crate::{
     Error, Settings, Watch,
     ids::{Found, Ids},
-    pace::Pace,
     rowhash::{Comparer, id_of},
     settings::Event,
     subject::{Subjects, Tally, table},
@@ -210,7 +212,7 @@ async fn map_rows(
     loop {
         let received = rows.lock().await.recv().await;
         if let Some(rows) = &received {
-            scan.pace.take(rows.len()).await;
+            scan.pace.wait(u64::try_from(rows.len()).unwrap_or(u64::MAX)).await;
             let note = |row: &LegacyRow, outcome| note(&scan, plan, row, outcome);
             scan.map(plan, rows, &mut batches, note);
             progress.add(&scan, rows.len());

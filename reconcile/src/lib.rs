@@ -25,7 +25,6 @@ mod findings;
 mod ids;
 mod legacy_scan;
 mod link;
-mod pace;
 pub mod paranoid;
 mod passes;
 mod protocol;

@@ -7,6 +7,8 @@ use mapping::{plan::Plan, position::Lsn};
 use target::Target;
 use tokio::time::Instant;
 
+use legacy::pace::Pace;
+
 use crate::{
     Error, Repair, Report, Selection, Settings, Source, Tier, Watch,
     composed::{self, Compositions},
@@ -15,7 +17,6 @@ use crate::{
     ids::Ids,
     legacy_scan::{Scan, scan_table},
     link::{Link, Pass},
-    pace::Pace,
     paranoid,
     passes::Rest,
     store,

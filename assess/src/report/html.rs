@@ -5,11 +5,11 @@
 
 mod table;
 
-use std::fmt::Write;
+use show::{Page, escape, thousands};
 
 use super::{
     summary::{Group, Hazards, caveats, cdc, groups, kinds, total},
-    write::{bytes, severity, thousands},
+    write::{bytes, severity},
 };
 use crate::assessment::{Assessment, Severity};
 
@@ -19,7 +19,7 @@ const SCRIPT: &str = include_str!("html/page.js");
 /// The page.
 #[must_use]
 pub fn html(assessment: &Assessment) -> String {
-    let mut page = Page(String::new());
+    let mut page = Page::default();
     let all = total(assessment);
     let groups = groups(assessment);
     let database = escape(&assessment.catalog.database);
@@ -50,36 +50,7 @@ pub fn html(assessment: &Assessment) -> String {
     page.add(format_args!("</section>\n</main>\n"));
     footer(&mut page, assessment);
     page.add(format_args!("<script>\n{SCRIPT}</script>\n</body>\n</html>\n"));
-    page.0
-}
-
-/// The page as far as it is written.
-struct Page(String);
-
-impl Page {
-    fn add(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a String can't fail.
-        let _written = self.0.write_fmt(text).is_ok();
-    }
-}
-
-/// Text that can stand anywhere in a page, attributes included. Control characters, which no
-/// page may hold, become U+FFFD.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(letter),
-            letter if letter.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
+    page.into_string()
 }
 
 fn header(page: &mut Page, assessment: &Assessment, all: &Group<'_>) {

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use show::{counted, thousands};
+
 use super::{
     summary::{Group, Hazards, caveats, cdc, groups, rows, total},
-    write::{bytes, counted, severity, thousands},
+    write::{bytes, severity},
 };
 use crate::assessment::{Assessment, Hazard, TableAssessment};
 

@@ -1,25 +1,8 @@
 //! How numbers and words are written.
 
+use show::thousands;
+
 use crate::assessment::Severity;
-
-/// `1234567` as `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number with its noun: `1 row`, `2 rows`.
-pub(super) fn counted(number: u64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", thousands(number))
-}
 
 const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -67,7 +50,5 @@ mod tests {
         ] {
             assert_eq!(bytes(size), written);
         }
-        assert_eq!(counted(1, "row"), "1 row");
-        assert_eq!(counted(1000, "row"), "1,000 rows");
     }
 }

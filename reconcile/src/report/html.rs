@@ -8,7 +8,7 @@ mod entity;
 mod evidence;
 mod plot;
 
-use std::fmt::Write;
+use show::{Page, counted, escape, thousands};
 
 use super::{Evidence, Report, Tier, Verdict};
 use crate::report::{EntityReport, ReportHash};
@@ -47,7 +47,7 @@ impl Report {
     /// The report as a page.
     #[must_use]
     pub fn to_html(&self, around: &Around) -> String {
-        let mut page = Page(String::new());
+        let mut page = Page::default();
         page.add(format_args!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -80,55 +80,8 @@ impl Report {
              sensitive are shown as ***; keys and other values are not for everybody \
              either.</p></footer>\n</body>\n</html>\n"
         ));
-        page.0
+        page.into_string()
     }
-}
-
-/// The page as far as it is written.
-struct Page(String);
-
-impl Page {
-    fn add(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a String can't fail.
-        let _written = self.0.write_fmt(text).is_ok();
-    }
-}
-
-/// Text that can stand anywhere in a page, attributes included. Control characters, which no
-/// page may hold, become U+FFFD.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(letter),
-            letter if letter.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-/// `1234567` as `1,234,567`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 row`, `2 rows`.
-fn rows(count: u64) -> String {
-    format!("{} row{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 /// The class that gives a verdict its color.
@@ -193,7 +146,7 @@ fn sentence(report: &Report) -> String {
     let at = at.unwrap_or_default();
     let bad = report.domains.iter().filter(|domain| domain.verdict != Verdict::Equal);
     let names: Vec<String> = bad.map(|domain| escape(&domain.domain)).collect();
-    let compared = rows(sum(report, |entity| entity.rows.read));
+    let compared = counted(sum(report, |entity| entity.rows.read), "row");
     match report.verdict {
         Verdict::Equal => match report.tier {
             Tier::Full => format!("Each of {compared} is accounted for{at}; none differs."),
@@ -201,12 +154,12 @@ fn sentence(report: &Report) -> String {
         },
         Verdict::InFlight => format!(
             "Nothing is known to differ{at}, but {} moved faster than they could be compared: {}.",
-            rows(sum(report, EntityReport::undecided)),
+            counted(sum(report, EntityReport::undecided), "row"),
             names.join(", ")
         ),
         Verdict::Different => format!(
             "{} differ{at}, of {compared} that were compared, in {}.",
-            rows(sum(report, EntityReport::different)),
+            counted(sum(report, EntityReport::different), "row"),
             names.join(", ")
         ),
     }
@@ -245,7 +198,7 @@ fn caveats(page: &mut Page, report: &Report, around: &Around) {
         all.push(format!(
             "<strong>Independent check</strong>: {} mean something else by rules that share nothing \
              with the mapping's code. The code or the mapping is wrong on both sides alike.",
-            rows(check.entities.values().sum())
+            counted(check.entities.values().sum(), "row")
         ));
     }
     for domain in report.domains.iter().filter(|domain| domain.is_owned()) {

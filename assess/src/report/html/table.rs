@@ -1,11 +1,13 @@
 //! One table of the page: its hazards, and what the data says of its columns.
 
-use super::{Page, chips, escape};
+use show::{Page, counted, escape, thousands};
+
+use super::chips;
 use crate::{
     assessment::{Assessment, ColumnFacts, Hazard, TableAssessment},
     report::{
         summary::{Hazards, rows},
-        write::{bytes, counted, severity, thousands},
+        write::{bytes, severity},
     },
 };
 

@@ -17,7 +17,7 @@ use sandbox::{kafka::Kafka, postgres::fresh_database};
 use sqlx::Row;
 use target::{ProductMigration, Role, Target};
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::fixture::{At, Contract, PAYMENTS, Record, TOPIC, plan};
 
@@ -116,7 +116,8 @@ impl World {
             sender,
             stop.clone(),
         );
-        Consumer { stop, progress, group, task: tokio::spawn(run) }
+        let ends = stop.clone().drop_guard();
+        Consumer { stop, progress, group, task: tokio::spawn(run), _ends: ends }
     }
 
     pub(crate) async fn send(&self, topic: &str, partition: i32, record: &Record) {
@@ -308,6 +309,8 @@ pub(crate) struct Consumer {
     progress: watch::Receiver<Progress>,
     group: String,
     task: JoinHandle<Result<Report, Error>>,
+    /// A test that fails must not wait for a consumer that goes on.
+    _ends: DropGuard,
 }
 
 impl Consumer {

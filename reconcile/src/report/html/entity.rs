@@ -1,6 +1,8 @@
 //! One entity of the page: its account, notes, and example rows with both sides.
 
-use super::{Page, class, escape, rows, thousands, word};
+use show::{Page, counted, escape, thousands};
+
+use super::{class, word};
 use crate::report::{Difference, EntityReport, Report, ValuePair, Verdict};
 
 /// Examples on the page; the JSON has more.
@@ -13,7 +15,7 @@ pub(super) fn entity(page: &mut Page, entity: &EntityReport) {
          <span class=\"soft\">{}, {}</span> <span class=\"chip is-{}\">{}</span></summary>\n",
         escape(&entity.entity),
         escape(&entity.table),
-        rows(entity.rows.read),
+        counted(entity.rows.read, "row"),
         class(entity.verdict),
         word(entity.verdict)
     ));
@@ -30,7 +32,7 @@ pub(super) fn entity(page: &mut Page, entity: &EntityReport) {
     }
     let shown = u64::try_from(entity.differences.len().min(EXAMPLES_MAX)).unwrap_or(u64::MAX);
     if entity.different() > shown {
-        let more = rows(entity.different() - shown);
+        let more = counted(entity.different() - shown, "row");
         page.add(format_args!("<p class=\"soft pad\">… and {more} more.</p>\n"));
     }
     page.add(format_args!("</details>\n"));

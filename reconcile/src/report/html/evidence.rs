@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Around, Page, Report, ReportHash, escape, rows, thousands};
+use show::{Page, counted, escape, thousands};
+
+use super::{Around, Report, ReportHash};
 use crate::report::Evidence;
 
 /// Columns, rows and tables that are not compared, and why.
@@ -60,7 +62,8 @@ pub(super) fn evidence(page: &mut Page, report: &Report, around: &Around) {
             0 => "no disagreement".to_owned(),
             more => format!("{more} disagreements"),
         };
-        let text = format!("{} compared by rules of their own: {found}", rows(check.rows));
+        let text =
+            format!("{} compared by rules of their own: {found}", counted(check.rows, "row"));
         facts.push(("independent check", text));
     }
     if let Some((hash, previous)) = &around.hashes {

@@ -1,6 +1,8 @@
 //! The trend over the last runs, and which columns differ. Drawn with whole numbers.
 
-use super::{Page, Report, TrendPoint, class, escape, rows, thousands, word};
+use show::{Page, counted, escape, thousands};
+
+use super::{Report, TrendPoint, class, word};
 
 /// Runs in the plot.
 const POINTS_MAX: usize = 30;
@@ -42,7 +44,7 @@ pub(super) fn trend(page: &mut Page, points: &[TrendPoint], this: Option<i64>) {
              <circle cx=\"{}\" cy=\"110\" r=\"5\"/>",
             point.number,
             escape(&point.at),
-            rows(point.different),
+            counted(point.different, "row"),
             thousands(point.in_flight),
             100 - height,
             x + 8
@@ -90,7 +92,7 @@ pub(super) fn columns(page: &mut Page, report: &Report) {
              <span style=\"width:{}.{}%\"></span></div></td></tr>\n",
             escape(entity),
             escape(column),
-            rows(*count),
+            counted(*count, "row"),
             share / 10,
             share % 10
         ));

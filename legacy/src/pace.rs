@@ -1,4 +1,4 @@
-//! So many rows a second at most, all readers of a process together.
+//! How fast the legacy server is read at most: so many rows a second, all readers of a job together.
 
 use std::time::Duration;
 
@@ -6,20 +6,22 @@ use tokio::{sync::Mutex, time::Instant};
 
 /// A limit of rows a second.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     rows_per_second: Option<u64>,
     /// When the next row is due.
     due: Mutex<Instant>,
 }
 
 impl Pace {
-    pub(crate) fn new(rows_per_second: Option<u64>) -> Self {
+    /// Without a limit when `None`.
+    #[must_use]
+    pub fn new(rows_per_second: Option<u64>) -> Self {
         Self { rows_per_second, due: Mutex::new(Instant::now()) }
     }
 
     /// Until these rows have had their time. Time that nobody used is not made up for: the limit
     /// holds in every second.
-    pub(crate) async fn wait(&self, rows: u64) {
+    pub async fn wait(&self, rows: u64) {
         let Some(rate) = self.rows_per_second else { return };
         let time = Duration::from_micros(rows.saturating_mul(1_000_000) / rate.max(1));
         let due = {
