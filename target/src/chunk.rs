@@ -8,7 +8,7 @@ mod planning;
 use std::time::Duration;
 
 use mapping::{plan::TableId, position::Lsn};
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{Connection as _, Row as _, postgres::PgRow};
 
 use crate::{Error, Target, partition::lsn};
 
@@ -260,7 +260,19 @@ impl Target {
     /// # Errors
     /// [`Error::Fenced`] when the chunk is not ours any more.
     pub async fn split_chunk(&self, claim: &ChunkClaim, up_to: &[u8]) -> Result<(), Error> {
-        let step = sqlx::query(
+        let failed = || Error::postgres(format!("splitting chunk {}", claim.chunk));
+        let mut connection = self.own_connection().await?;
+        let mut transaction = connection.begin().await.map_err(failed())?;
+        // Of two that split at once, the later one has to see the number that the other one took.
+        sqlx::query(
+            "select from ficus.backfill_run r
+             where r.id = (select run from ficus.backfill_chunk where id = $1) for update",
+        )
+        .bind(claim.chunk)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        let split = sqlx::query(
             "with ours as (
                update ficus.backfill_chunk set up_to_key = $3, updated_at = clock_timestamp()
                where id = $1 and owner_epoch = $2 and state = 'running'
@@ -274,8 +286,14 @@ impl Target {
         .bind(claim.chunk)
         .bind(claim.epoch)
         .bind(up_to)
-        .bind(claim.plan.up_to.as_deref());
-        self.chunk_step(claim, step).await
+        .bind(claim.plan.up_to.as_deref())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        if split.rows_affected() == 0 {
+            return Err(Error::Fenced { what: format!("chunk {}", claim.chunk) });
+        }
+        transaction.commit().await.map_err(failed())
     }
 
     /// The chunks of a run, in order.

@@ -119,6 +119,55 @@ async fn chunks_are_claimed_once_and_fenced() {
     assert_eq!(short(&lab.counts("dbo.Contract", "backfill").await), "read 3, applied 3");
 }
 
+/// Several readers run into a time limit at once, and each splits what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_are_split_by_several_at_once() {
+    let lab = Lab::new().await;
+    let table = lab.target.plan().table("dbo", C).expect("the table").id;
+    let run = lab.target.start_run(&serde_json::json!({})).await.expect("a run").id;
+    let bounds: Vec<Option<Vec<u8>>> =
+        vec![None, Some(vec![1]), Some(vec![2]), Some(vec![3]), None];
+    let chunks: Vec<ChunkPlan> = (0..)
+        .zip(bounds.windows(2))
+        .map(|(number, ends)| ChunkPlan {
+            table,
+            number,
+            after: ends[0].clone(),
+            up_to: ends[1].clone(),
+        })
+        .collect();
+    lab.target.plan_chunks(run, &chunks).await.expect("planned");
+    let mut claims = Vec::new();
+    for owner in ["a", "b", "c", "d"] {
+        let claim = lab.target.claim_chunk(run, None, owner, Duration::from_secs(60)).await;
+        claims.push(claim.expect("an answer").expect("a chunk"));
+    }
+    // So that each has read which number is the next before another one has taken it.
+    sqlx::raw_sql(
+        "create function dawdle() returns trigger language plpgsql as
+           $$ begin perform pg_sleep(0.05); return new; end $$;
+         create trigger dawdle before insert on ficus.backfill_chunk
+           for each row execute function dawdle()",
+    )
+    .execute(&lab.admin)
+    .await
+    .expect("a trigger");
+    for round in 1..4_u8 {
+        let place = [0, round];
+        let splits = claims.iter().map(|claim| lab.target.split_chunk(claim, &place));
+        for split in futures_util::future::join_all(splits).await {
+            split.expect("split");
+        }
+    }
+    let chunks = lab.target.chunks(run).await.expect("chunks");
+    let mut numbers: Vec<i32> = chunks.iter().map(|chunk| chunk.plan.number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..16).collect::<Vec<_>>());
+    lab.target.release_chunk(&claims[0], None).await.expect("released");
+    let late = lab.target.split_chunk(&claims[0], &[0]).await;
+    assert!(matches!(late, Err(Error::Fenced { .. })), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_lost_connection_is_met_again() {
     let lab = Lab::new().await;
