@@ -108,6 +108,31 @@ impl Target {
     }
 }
 
+/// What the gate of a cutover says of indexes that are not built yet; `None` when all stand.
+pub(crate) async fn missing(
+    target: &Target,
+    connection: &mut PgConnection,
+    domain: &str,
+) -> Result<Option<String>, Error> {
+    let entities = target.plan().entities.iter().filter(|entity| entity.domain == domain);
+    let (schemas, tables): (Vec<&str>, Vec<&str>) =
+        entities.map(|entity| (&*entity.target_schema, &*entity.target_table)).unzip();
+    let names: Vec<String> = sqlx::query_scalar(
+        "select distinct d.table_name || '.' || d.index_name from ficus.deferred_index d
+         join unnest($1::text[], $2::text[]) as w (table_schema, table_name)
+           using (table_schema, table_name)
+         order by 1",
+    )
+    .bind(schemas)
+    .bind(tables)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("asking for"))?;
+    let detail =
+        || format!("still to be built: {}; `ficus backfill` builds them", names.join(", "));
+    Ok((!names.is_empty()).then(detail))
+}
+
 fn failed(doing: &str) -> impl FnOnce(sqlx::Error) -> Error + use<> {
     Error::postgres(format!("{doing} secondary indexes"))
 }

@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Row as _};
 
 use super::State;
 use crate::{
-    Error, Target, fence,
+    Error, Target, defer, fence,
     partition::lsn,
     seal::{Example, ForeignKey},
     sequence,
@@ -68,6 +68,9 @@ pub(super) async fn evaluate(
     ];
     if let Some((green, detail)) = sequence::cutover::gate(target, connection, domain).await? {
         gates.push(gate("sequences", green, detail));
+    }
+    if let Some(detail) = defer::missing(target, connection, domain).await? {
+        gates.push(gate("indexes", false, detail));
     }
     for gate in gates.iter_mut().filter(|gate| !gate.green && gate.name != "state") {
         if let Some(who) = waivers.get(&(gate.name.clone(), String::new())) {

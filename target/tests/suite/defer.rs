@@ -1,6 +1,7 @@
 //! Secondary indexes that are dropped before a load and built after it.
 
 use sqlx::PgPool;
+use target::domain::Terms;
 
 use crate::lab::{Lab, contract, read};
 
@@ -24,6 +25,14 @@ async fn deferred(lab: &Lab) -> Vec<String> {
     deferred.into_iter().map(|index| index.name).collect()
 }
 
+/// What the gate of the cutover says, where there is one.
+async fn gate(lab: &Lab, domain: &str) -> Option<String> {
+    let gates = lab.target.gates(domain, &Terms::default()).await.expect("gates");
+    let gate = gates.into_iter().find(|gate| gate.name == "indexes")?;
+    assert!(!gate.green);
+    Some(gate.detail)
+}
+
 #[tokio::test]
 async fn indexes_of_empty_tables_wait_and_none_is_lost() {
     let lab = Lab::new().await;
@@ -37,6 +46,8 @@ async fn indexes_of_empty_tables_wait_and_none_is_lost() {
     // A second time nothing is dropped, and nothing is forgotten.
     assert!(lab.target.defer_indexes(owner, &[entity]).await.expect("nothing").is_empty());
     assert_eq!(deferred(&lab).await, ["contracts_terms_idx", "odd \" name"]);
+    let red = gate(&lab, "contracts").await.expect("a gate");
+    assert!(red.contains("contracts.contracts_terms_idx, contracts.odd \" name"), "{red}");
     lab.batch().upsert(C, contract("A", 1, "x"), read(10)).apply(&lab.target).await;
 
     let waiting = lab.target.deferred_indexes().await.expect("a list");
@@ -60,6 +71,7 @@ async fn indexes_of_empty_tables_wait_and_none_is_lost() {
     }
     assert_eq!(indexes(&lab).await, before);
     assert_eq!(deferred(&lab).await, [""; 0]);
+    assert_eq!(gate(&lab, "contracts").await, None);
     let invalid = lab.text("select count(*)::text from pg_index where not indisvalid").await;
     assert_eq!(invalid, "0");
     // A table with rows keeps its indexes.
