@@ -185,7 +185,7 @@ impl Batcher {
         self.open.rows
     }
 
-    /// Bytes of messages that are held (an inline schema counts once, or not at all), and of the
+    /// Bytes of messages that are held (an inline schema counts once), and of the
     /// objects that were made from them: a file that was compressed may be much larger than its
     /// message.
     #[must_use]
