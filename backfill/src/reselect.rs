@@ -9,11 +9,7 @@
 //!
 //! A row that is gone has its delete in the stream: nothing is done about it here.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use legacy::{Isolation, Limits, Session};
 use mapping::{
@@ -27,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     batch::{Mapper, OpenBatch, Streak},
+    copy::now_us,
 };
 
 /// Rows of one read at first; twice as many after a small read, half as many after a large one,
@@ -158,12 +155,6 @@ fn next_rows(rows: u32, bytes: usize) -> u32 {
         _ if bytes < BYTES / 4 => (rows * 2).min(ROWS_MAX),
         _ => rows,
     }
-}
-
-/// Microseconds since 1970 UTC.
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
