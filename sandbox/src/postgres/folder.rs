@@ -21,8 +21,9 @@ use super::{Error, account};
 
 const PREFIX: &str = "ficus-pg-";
 const LOCK: &str = "lock";
+const UNLOCKED: &str = "lock.new";
 
-/// A folder without a lock file may have been made a moment ago.
+/// A folder without its lock file may have been made a moment ago.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// `sun_path` holds 104 bytes on macOS, 108 on Linux, the closing NUL included.
@@ -47,11 +48,17 @@ for _ in 1 2 3; do rm -rf -- "$@" && break; sleep 1; done
 /// A server's folders.
 #[derive(Debug)]
 pub(super) struct Folder {
-    root: TempDir,
+    root: Held,
     /// Elsewhere when the root's path is too long for a socket.
-    sockets: Option<TempDir>,
-    _lock: File,
+    sockets: Option<Held>,
     janitor: Option<Child>,
+}
+
+/// A folder that no sweep touches while we live.
+#[derive(Debug)]
+struct Held {
+    folder: TempDir,
+    _lock: File,
 }
 
 impl Folder {
@@ -63,13 +70,9 @@ impl Folder {
         let parent = parent.map_or_else(|| default_parent(account), Path::to_path_buf);
         fs::create_dir_all(&parent).map_err(|cause| Error::io("create", &parent, cause))?;
         sweep(&parent);
-        let root = create_in(&parent)?;
-        let lock_path = root.path().join(LOCK);
-        let lock =
-            File::create_new(&lock_path).map_err(|cause| Error::io("create", &lock_path, cause))?;
-        lock.lock().map_err(|cause| Error::io("lock", &lock_path, cause))?;
+        let root = Held::create_in(&parent)?;
         let sockets = if fits_socket(root.path()) { None } else { Some(short_folder()?) };
-        let mut folder = Self { root, sockets, _lock: lock, janitor: None };
+        let mut folder = Self { root, sockets, janitor: None };
         fs::create_dir(folder.data()).map_err(|cause| Error::io("create", folder.data(), cause))?;
         for private in [folder.root(), folder.sockets(), &folder.data()] {
             account::make_private(private, account)
@@ -102,10 +105,10 @@ impl Folder {
 
     /// Removes everything. The server must have stopped.
     pub(super) fn remove(self) {
-        let Self { root, sockets, _lock, janitor } = self;
-        for folder in [Some(root), sockets].into_iter().flatten() {
-            let path = folder.path().to_path_buf();
-            if let Err(cause) = folder.close() {
+        let Self { root, sockets, janitor } = self;
+        for held in [Some(root), sockets].into_iter().flatten() {
+            let path = held.path().to_path_buf();
+            if let Err(cause) = held.folder.close() {
                 tracing::warn!(folder = %path.display(), %cause, "can't remove the folder");
             }
         }
@@ -127,15 +130,29 @@ fn default_parent(account: Option<&account::Account>) -> PathBuf {
     parent
 }
 
-fn create_in(parent: &Path) -> Result<TempDir, Error> {
-    tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(parent)
-        .map_err(|cause| Error::io("create a folder in", parent, cause))
+impl Held {
+    /// The lock file is locked before it gets its name: one that a sweep can open while nobody
+    /// holds it belongs to the dead.
+    fn create_in(parent: &Path) -> Result<Self, Error> {
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(parent)
+            .map_err(|cause| Error::io("create a folder in", parent, cause))?;
+        let (unlocked, locked) = (folder.path().join(UNLOCKED), folder.path().join(LOCK));
+        let lock =
+            File::create_new(&unlocked).map_err(|cause| Error::io("create", &unlocked, cause))?;
+        lock.lock().map_err(|cause| Error::io("lock", &unlocked, cause))?;
+        fs::rename(&unlocked, &locked).map_err(|cause| Error::io("create", &locked, cause))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
-fn short_folder() -> Result<TempDir, Error> {
-    let folder = create_in(Path::new("/tmp"))?;
+fn short_folder() -> Result<Held, Error> {
+    let folder = Held::create_in(Path::new("/tmp"))?;
     if fits_socket(folder.path()) {
         Ok(folder)
     } else {
@@ -196,5 +213,32 @@ fn server_is_alive(folder: &Path) -> bool {
     match rustix::process::test_kill_process(pid) {
         Ok(()) => true,
         Err(refusal) => refusal == rustix::io::Errno::PERM,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_just_being_made_is_not_swept() {
+        let parent = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        let swept = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    sweep(parent.path());
+                }
+            });
+            let is_swept = |_: &u32| {
+                Held::create_in(parent.path()).map_or(true, |held| !held.path().join(LOCK).exists())
+            };
+            let swept = (0..2_000).filter(is_swept).count();
+            done.store(true, Ordering::Relaxed);
+            swept
+        });
+        assert_eq!(swept, 0);
     }
 }
