@@ -21,7 +21,10 @@ pub(crate) fn check(method: &str, path: &str, answer: &Answer) {
     }
     let told = || format!("{method} {path}: {} {}", answer.status, answer.body);
     let Some(operation) = operation(method, path) else {
-        assert!(matches!(answer.status.as_u16(), 404 | 405), "{} is in no document", told());
+        // No route, no method, a domain that is being handed over, or a legacy application that
+        // is down or that we have no place to ask.
+        let is_known = matches!(answer.status.as_u16(), 404 | 405 | 409 | 502 | 503);
+        assert!(is_known, "{} is in no document", told());
         return check_body(&json!({ "$ref": "#/components/schemas/Error" }), method, answer, &told);
     };
     let documented = &operation["responses"][answer.status.as_str()];
