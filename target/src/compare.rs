@@ -7,6 +7,7 @@
 mod observe;
 mod reader;
 mod texts;
+mod totals;
 
 use mapping::{
     key::CanonicalKey,
@@ -20,6 +21,7 @@ use uuid::Uuid;
 pub use observe::{Observed, ObservedRow};
 use reader::{Tuple, read_copy};
 pub use texts::TextRow;
+pub use totals::{HeldBack, TotalOf, Totals};
 
 use crate::{Error, Target, statement::Ident};
 

@@ -21,6 +21,7 @@ pub mod compare;
 pub mod connect;
 mod copy;
 pub mod defer;
+pub mod digest;
 pub mod domain;
 pub mod drift;
 pub mod error;

@@ -14,5 +14,8 @@ mod lab;
 mod moving;
 mod objects;
 mod paranoid;
+mod quick;
 mod repair;
+mod resume;
+mod since;
 mod tiers;
