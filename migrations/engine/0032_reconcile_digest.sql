@@ -26,4 +26,8 @@ alter table ficus.reconcile_run drop constraint reconcile_run_tier_check;
 alter table ficus.reconcile_run
   add constraint reconcile_run_tier_check check (tier in ('full', 'sample', 'quick', 'since'));
 
+-- Counts readings of single rows that are not chunks: a repair takes a number before it reads. Rows that
+-- it writes have the position of that reading, though they may show later changes.
+create sequence ficus.repair_serial;
+
 grant select on ficus.reconcile_digest to ficus_reader;

@@ -47,7 +47,7 @@ mod parts;
 mod poison;
 mod prepare;
 pub mod quarantine;
-mod repair;
+pub mod repair;
 pub mod report;
 pub mod reselect;
 mod reserve;

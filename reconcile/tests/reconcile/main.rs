@@ -12,6 +12,7 @@ mod filters;
 mod follow;
 mod lab;
 mod moving;
+mod mutants;
 mod objects;
 mod paranoid;
 mod quick;
