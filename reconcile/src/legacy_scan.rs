@@ -1,12 +1,11 @@
 //! One streaming scan of the legacy tables: readers over ranges → mapping and look-up → digests.
 //! Each stage waits for the next one, so memory is bounded by the channel and the batches.
 
+mod mapper;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use legacy::{
@@ -16,11 +15,11 @@ use legacy::{
 use mapping::{
     key::CanonicalKey,
     plan::{
-        Context, EntityId, EntityPlan, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange,
-        SourceOp, TableId, TablePlan,
+        Context, EntityId, EntityPlan, ObjectTypes, Outcome, Plan, SourceChange, SourceOp, TableId,
+        TablePlan,
     },
     position::Position,
-    row::{Batches, RowBatch, RowKind},
+    row::Batches,
 };
 use target::domain::State;
 use tokio::{
@@ -28,22 +27,16 @@ use tokio::{
     task::JoinSet,
 };
 
+use self::mapper::{Mapper, Progress};
 use crate::{
     Error, Settings, Watch,
-    digest::Place,
-    ids::{Found, Ids},
+    ids::Ids,
     keep::Keeper,
-    ranges::{Deltas, Ranges},
-    rowhash::{Comparer, id_of},
+    ranges::Ranges,
     sample,
-    settings::Event,
-    subject::{Delta, Subjects, Tally, table},
+    subject::{Subjects, Tally, table},
 };
 
-/// Rows that are looked up with one statement for each entity.
-const LOOK_UP_ROWS: usize = 10_000;
-const LOOK_UP_BYTES: usize = 8 << 20;
-const HELD_ROWS: u64 = 20_000;
 /// Batches between the readers and the mappers: of up to 1,000 rows or 1 MiB each.
 const CHANNEL_BATCHES: usize = 16;
 /// One maps while the other waits for Postgres.
@@ -223,159 +216,6 @@ async fn read_ranges(
             return Ok(());
         }
         ranges.sent(&scan, number, rows);
-    }
-    Ok(())
-}
-
-struct Progress {
-    read: Arc<AtomicU64>,
-    table: String,
-    of: u64,
-}
-
-impl Progress {
-    fn add(&self, scan: &Scan, rows: usize) {
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        let rows = self.read.fetch_add(rows, Ordering::Relaxed).saturating_add(rows);
-        scan.watch.tell(Event::Legacy { table: self.table.clone(), rows, of: self.of });
-    }
-}
-
-/// Rows of some ranges on their way into the digests.
-struct Mapper {
-    scan: Arc<Scan>,
-    ranges: Arc<Ranges>,
-    /// By range.
-    held: BTreeMap<usize, Held>,
-}
-
-struct Held {
-    batches: Batches,
-    deltas: Deltas,
-    rows: u64,
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self { batches: Batches::addresses_only(), deltas: Deltas::new(), rows: 0 }
-    }
-}
-
-impl Mapper {
-    fn new(scan: Arc<Scan>, ranges: Arc<Ranges>) -> Self {
-        Self { scan, ranges, held: BTreeMap::new() }
-    }
-
-    async fn run(mut self, rows: Rows, progress: Progress) -> Result<(), Error> {
-        let scan = Arc::clone(&self.scan);
-        let Some(plan) = table(&scan.plan, self.ranges.table) else { return Ok(()) };
-        loop {
-            let received = rows.lock().await.recv().await;
-            if let Some((range, rows)) = &received {
-                let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-                scan.pace.wait(count).await;
-                let Held { batches, deltas, rows: held } = self.held.entry(*range).or_default();
-                *held += count;
-                let note = |row: &LegacyRow, outcome| note(&scan, plan, row, outcome, deltas);
-                scan.map(plan, rows, batches, note);
-                progress.add(&scan, rows.len());
-            }
-            if received.is_none() || self.is_full() {
-                self.fold().await?;
-            }
-            if received.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        let held = || self.held.values().map(|held| &held.batches);
-        held().map(Batches::row_count).sum::<usize>() >= LOOK_UP_ROWS
-            || held().map(Batches::byte_count).sum::<usize>() >= LOOK_UP_BYTES
-            // Rows that are in no batch wait as well.
-            || self.held.values().map(|held| held.rows).sum::<u64>() >= HELD_ROWS
-    }
-
-    /// Looks up the ids of what is held, and hands it over to the ranges.
-    async fn fold(&mut self) -> Result<(), Error> {
-        let mut counted = Vec::with_capacity(self.held.len());
-        let mut all: Vec<RowBatch> = Vec::new();
-        let mut owners = Vec::new();
-        for (range, held) in std::mem::take(&mut self.held) {
-            let wanted = held
-                .batches
-                .into_inner()
-                .into_iter()
-                .filter(|batch| self.scan.subjects.of_part(batch.entity, batch.part).is_some());
-            all.extend(wanted);
-            owners.resize(all.len(), counted.len());
-            counted.push((range, held.rows, held.deltas));
-        }
-        let found = self.scan.ids.fill(&mut all).await?;
-        for ((batch, found), owner) in all.iter().zip(&found).zip(owners) {
-            if let Some((_, _, deltas)) = counted.get_mut(owner) {
-                add(&self.scan, batch, found, deltas)?;
-            }
-        }
-        for (range, rows, deltas) in counted {
-            self.ranges.fold(&self.scan, range, (rows, deltas));
-        }
-        Ok(())
-    }
-}
-
-/// Accounts for a row that is not in the batches.
-fn note(scan: &Scan, plan: &TablePlan, row: &LegacyRow, outcome: Outcome, deltas: &mut Deltas) {
-    let entity = match &outcome {
-        Outcome::Mapped(entity) => Some(*entity),
-        Outcome::Rejected(rejection) => rejection.entity,
-        Outcome::Ignored(_) => None,
-    };
-    let Some(subject) = scan.subjects.of_table(plan.id, entity) else { return };
-    let counted = &mut deltas.entry(subject).or_default().counted;
-    counted.read += 1;
-    match outcome {
-        Outcome::Mapped(_) => {}
-        Outcome::Ignored(rule) => counted.ignore(&rule.to_string(), 1),
-        Outcome::Rejected(rejection) => match rejection.key.or_else(|| plan.canonical_key(row)) {
-            Some(key) => counted.remember(key, scan.settings.candidates_max),
-            None => counted.keyless += 1,
-        },
-    }
-}
-
-fn add(scan: &Scan, batch: &RowBatch, found: &Found, deltas: &mut Deltas) -> Result<(), Error> {
-    let Some(index) = scan.subjects.of_part(batch.entity, batch.part) else { return Ok(()) };
-    let subject = scan.subjects.get(index);
-    let Delta { counted, hashed } = deltas.entry(index).or_default();
-    let mut scratch = Vec::new();
-    hashed.reserve(batch.rows.len());
-    counted.read += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
-    for row in &batch.rows {
-        if subject.is_gone(row.kind) {
-            // The target must have neither; what it has all the same is extra.
-            if row.filtered {
-                counted.ignore(FILTER_RULE, 1);
-            } else {
-                counted.gone += 1;
-            }
-            continue;
-        }
-        let ids = found.get(row.slots.clone()).unwrap_or_default();
-        if !matches!(ids.first(), Some(Some(_))) {
-            counted.remember(row.key.clone(), scan.settings.candidates_max);
-            continue;
-        }
-        let fields = batch.fields.get(row.fields.clone()).unwrap_or_default();
-        let is_deleted = row.kind == RowKind::SoftDelete;
-        let hash = subject.comparer.hash(fields, is_deleted, &mut scratch);
-        let shape = |_| shape_error(&scan.plan, index, &scan.subjects);
-        let mut hash = hash.map_err(shape)?;
-        if !is_deleted && ids.iter().any(Option::is_none) {
-            hash = Comparer::hash_unresolved(hash);
-        }
-        hashed.push((Place::of(&id_of(fields).map_err(shape)?), hash));
     }
     Ok(())
 }

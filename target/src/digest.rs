@@ -214,7 +214,7 @@ impl Target {
     }
 }
 
-/// Numbers of runs are far below the two milliards that an advisory lock's second key can tell apart.
+/// Numbers of runs are far below 2^31, which is what the second key of an advisory lock can tell apart.
 fn lock_key(run: i64) -> i32 {
     i32::try_from(run & i64::from(i32::MAX)).unwrap_or(0)
 }
