@@ -1,5 +1,6 @@
 //! Reconcile: the verdict on a contract table that is equal on both sides, and on one with a few
-//! rows that differ, scattered over all of it: the worst place for whoever compares by ranges.
+//! rows that differ, scattered over all of it: the worst place for whoever compares by ranges. Then the
+//! tiers that read less.
 //!
 //! The stream is quiet. Instead of a connector and a consumer that do nothing, every marker's
 //! fence is written as soon as the marker is captured.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use mapping::position::Lsn;
-use reconcile::{Selection, Settings, Source, Verdict, Watch};
+use reconcile::{Selection, Settings, Source, Start, Verdict, Watch, paranoid::Rules};
 
 use crate::{
     args::Args,
@@ -35,9 +36,19 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
     let different = format!("Contract, {SCATTERED} scattered rows differ");
     let mut scattered = Figure::new("reconcile", different, "rows").floor(FLOOR);
     let (mut legacy, mut target) = (Vec::new(), Vec::new());
+    let mut second =
+        Figure::new("reconcile", "Contract, again with nothing changed (--since)", "rows");
+    let mut quick = Figure::new("reconcile", "Contract, totals only (--quick)", "rows");
     for _ in 0..args.runs() {
-        let (rate, cost) = compare(place, &spot, &side, (rows, 0)).await?;
+        let (rate, cost) = compare(place, &spot, &side, (Settings::usual(), rows, 0)).await?;
         figure.add(rate, cost);
+        let since = Settings { start: Start::Since, ..Settings::usual() };
+        let (rate, cost) = compare(place, &spot, &side, (since, rows, 0)).await?;
+        second.add(rate, cost);
+        let rules = Arc::new(Rules::read(&spacehub::mappings()));
+        let totals = Settings { quick: Some(rules), ..Settings::usual() };
+        let (rate, cost) = compare(place, &spot, &side, (totals, rows, 0)).await?;
+        quick.add(rate, cost);
         legacy.push(side.scan(place, "Contract", 2).await?.0);
         target.push(spot.scan(place, "contracts").await?.0);
     }
@@ -51,7 +62,8 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
     .execute(&spot.admin)
     .await?;
     for _ in 0..args.runs() {
-        let (rate, cost) = compare(place, &spot, &side, (rows, changed.rows_affected())).await?;
+        let differ = (Settings::usual(), rows, changed.rows_affected());
+        let (rate, cost) = compare(place, &spot, &side, differ).await?;
         scattered.add(rate, cost);
     }
     place.leave(spot).await?;
@@ -59,17 +71,22 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
     let figure = figure
         .limit("reading and dropping the legacy rows, 2 readers", median(&legacy))
         .limit("COPY BINARY out of the target, dropped", median(&target));
-    let scattered = scattered.limit("the same, equal on both sides", figure.rate());
-    Ok(vec![figure, scattered])
+    let scattered = scattered
+        .limit("the same, equal on both sides", figure.rate())
+        .limit("reading and dropping the legacy rows, 2 readers", median(&legacy));
+    let second = second
+        .limit("the first run", figure.rate())
+        .limit("COPY BINARY out of the target, dropped", median(&target));
+    let quick = quick.limit("the first run", figure.rate());
+    Ok(vec![figure, scattered, second, quick])
 }
 
 async fn compare(
     place: &Place,
     spot: &Spot,
     side: &LegacySide,
-    (rows, different): (u64, u64),
+    (settings, rows, different): (Settings, u64, u64),
 ) -> anyhow::Result<(f64, Cost)> {
-    let settings = Settings::usual();
     let source = Source { reader: side.settings.clone(), marker: Some(side.settings.clone()) };
     let selection = Selection { names: vec!["contracts".to_owned()] };
     let watch = Watch::nobody();

@@ -22,4 +22,4 @@ pub use session::{
     CaptureState, Encryption, Isolation, KeyRange, LegacyRow, Limits, RangePart, RowSink, Session,
     Settings, TableScan, TableSize,
 };
-pub use statement::{Condition, Grants};
+pub use statement::{Condition, Grants, Total, TotalKind};

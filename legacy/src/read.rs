@@ -10,6 +10,7 @@ use mapping::{
     catalog::SqlType,
     key::CanonicalKey,
     plan::{SourceColumn, TablePlan},
+    position::Lsn,
     value::LegacyValue,
 };
 use tiberius::{QueryItem, QueryStream};
@@ -18,8 +19,8 @@ use tokio::time::{error::Elapsed, timeout};
 use crate::{
     Error, KeyRange, LegacyRow, RangePart, RowSink, Session, TableScan,
     session::{Connection, send},
-    statement::{self, Condition, KEY_PARAMETERS_MAX, Source, Statement},
-    value::Shape,
+    statement::{self, Condition, KEY_PARAMETERS_MAX, Source, Statement, Total},
+    value::{Shape, from_driver},
 };
 
 /// Rows of one batch at most.
@@ -160,6 +161,50 @@ impl Session {
             self.stream(plan.into(), &statement, Hand::Each(&mut each)).await?;
         }
         Ok(found)
+    }
+
+    /// The keys of the rows that changed after the first LSN and up to the second, by the change
+    /// table of a capture instance; `None` when they are more than `limit`. Whether the table still
+    /// has all of them is the caller's to know ([`Session::capture`]).
+    ///
+    /// # Errors
+    /// Any failure of the connection, or a missing permission on the change table.
+    pub async fn changed_keys(
+        &mut self,
+        plan: &TablePlan,
+        capture_instance: &str,
+        between: (Lsn, Lsn),
+        limit: u64,
+    ) -> Result<Option<Vec<LegacyRow>>, Error> {
+        let source = Source::from(plan);
+        let doing = format!("reading the changes of {}", source.table);
+        let statement = statement::changed(source, capture_instance, between, limit)?;
+        let shape = Shape::of_key(source);
+        let rows = self.rows(&statement, &doing).await?;
+        if u64::try_from(rows.len()).unwrap_or(u64::MAX) > limit {
+            return Ok(None);
+        }
+        let convert = |row| Ok(shape.convert(row).ok_or_else(|| misshapen(&doing))?.row);
+        rows.into_iter().map(convert).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Totals of all rows of a table, as the server writes them as text; `None` is NULL.
+    ///
+    /// # Errors
+    /// Any failure of the connection, or a total that a column's type does not have.
+    pub async fn totals(
+        &mut self,
+        plan: &TablePlan,
+        totals: &[Total],
+    ) -> Result<Vec<Option<String>>, Error> {
+        let doing = format!("adding up {}", plan.table);
+        let wrong = |detail| Error::Answer { doing: doing.clone(), detail };
+        let statement = statement::totals((&plan.table, &plan.columns), totals)
+            .ok_or_else(|| wrong("a total that the column's type does not have"))?;
+        let rows = self.rows(&statement, &doing).await?;
+        let row = rows.into_iter().next().filter(|row| row.len() == totals.len());
+        let row = row.ok_or_else(|| wrong("another number of totals than asked for"))?;
+        Ok(row.into_iter().map(|cell| into_text(from_driver(cell, true))).collect())
     }
 
     /// Reads some columns (indexes into the plan's) of the rows with these keys, as the server

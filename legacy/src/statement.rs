@@ -10,15 +10,22 @@ mod keys;
 mod operator;
 mod parameter;
 mod range;
+mod totals;
 
 use std::fmt::Write;
 
 use mapping::catalog::LegacyTable;
 
 use self::ident::{Ident, TableIdent};
-pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys, texts_by_keys};
+pub(crate) use self::keys::{KEY_PARAMETERS_MAX, by_keys, changed, texts_by_keys};
 pub(crate) use self::range::{Source, heap, range, split};
-pub use self::{grants::Grants, operator::Condition, parameter::Parameter};
+pub(crate) use self::totals::totals;
+pub use self::{
+    grants::Grants,
+    operator::Condition,
+    parameter::Parameter,
+    totals::{Total, TotalKind},
+};
 use crate::Isolation;
 
 /// A statement with its parameters, in the order of `@P1`, `@P2`, …

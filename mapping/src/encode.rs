@@ -7,11 +7,13 @@
 
 use crate::value::TICKS_PER_SECOND;
 
+mod mutant;
 mod numeric;
 mod show;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use mutant::Mutant;
 pub(crate) use numeric::put_numeric;
 pub use show::display;
 
@@ -32,6 +34,7 @@ pub(crate) const NULL: [u8; 4] = [0xff; 4];
 
 /// A field of one byte.
 pub(crate) fn put_bool(out: &mut Vec<u8>, value: bool) {
+    let value = value != Mutant::Bool.is_on();
     out.extend_from_slice(&[0, 0, 0, 1, u8::from(value)]);
 }
 
@@ -55,6 +58,8 @@ pub(crate) fn put_i64(out: &mut Vec<u8>, value: i64) {
 
 /// `float8`. Minus zero keeps its sign, as Postgres does.
 pub(crate) fn put_f64(out: &mut Vec<u8>, value: f64) {
+    let cut = if Mutant::Float.is_on() { !0 << 29 } else { !0 };
+    let value = f64::from_bits(value.to_bits() & cut);
     let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
     out.extend_from_slice(&[0, 0, 0, 8, a, b, c, d, e, f, g, h]);
 }
@@ -62,12 +67,19 @@ pub(crate) fn put_f64(out: &mut Vec<u8>, value: f64) {
 /// `uuid`.
 pub(crate) fn put_uuid(out: &mut Vec<u8>, value: &[u8; 16]) {
     out.extend_from_slice(&[0, 0, 0, 16]);
-    out.extend_from_slice(value);
+    let wire = uuid::Uuid::from_bytes(*value).to_bytes_le();
+    out.extend_from_slice(if Mutant::UuidBytes.is_on() { &wire } else { value });
 }
 
 /// `text` and `bytea`. Returns `false`, and writes nothing, when Postgres would refuse the size.
 #[must_use]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, value: &[u8]) -> bool {
+    let fewer: Vec<u8>;
+    let mut value = value;
+    if Mutant::TextBlank.is_on() {
+        fewer = value.iter().copied().filter(|byte| *byte != b' ').collect();
+        value = &fewer;
+    }
     let Some(length) = u32::try_from(value.len()).ok().filter(|_| value.len() <= FIELD_BYTES_MAX)
     else {
         return false;

@@ -112,7 +112,7 @@ impl Again {
 }
 
 impl Pass for Again {
-    async fn read_legacy(&mut self, link: &mut Link) -> Result<(), Error> {
+    async fn read_legacy(&mut self, link: &mut Link, _low: Option<Lsn>) -> Result<(), Error> {
         let mut bytes = 0;
         let indexes: Vec<usize> = self.by_subject.keys().copied().collect();
         for index in indexes {

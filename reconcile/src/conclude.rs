@@ -10,6 +10,7 @@ use crate::{
     composed::Compositions,
     decide::Proof,
     findings::Findings,
+    first::Resumed,
     legacy_scan::Scan,
     link::{Link, Passed},
     subject::{entity, not_compared, tables_left_out},
@@ -32,6 +33,7 @@ pub(crate) struct Facts {
     pub(crate) legacy_scan_ms: u64,
     pub(crate) target_scan_ms: u64,
     pub(crate) tier: Tier,
+    pub(crate) resumed: Option<Resumed>,
 }
 
 impl Facts {
@@ -49,6 +51,7 @@ impl Facts {
             legacy_scan_ms: 0,
             target_scan_ms: 0,
             tier: Tier::Full,
+            resumed: None,
         }
     }
 }
@@ -84,6 +87,7 @@ pub(crate) async fn conclude(
         verdict: Verdict::worst(entities.iter().map(|entity| entity.verdict)),
         evidence,
         tier: facts.tier.clone(),
+        resumed: facts.resumed.clone(),
         independent: None,
         low: facts.passed.low.map(|lsn| lsn.to_string()),
         marker: facts.passed.marker.map(|lsn| lsn.to_string()),
@@ -161,21 +165,22 @@ impl Account {
         let tally = scan.tally(index);
         let report = &mut self.report;
         let rows = &mut report.rows;
-        rows.read += tally.read;
-        rows.equal += tally.digest.proven_rows() + tally.gone + findings.equal;
+        let counted = &tally.counted;
+        rows.read += counted.read;
+        rows.equal += tally.digest.proven_rows() + counted.gone + findings.equal;
         rows.changed += findings.changed;
         rows.missing += findings.missing;
         rows.quarantined += findings.quarantined;
-        rows.in_flight += findings.in_flight + tally.overflow;
-        for (rule, count) in &tally.ignored {
+        rows.in_flight += findings.in_flight + counted.overflow;
+        for (rule, count) in &counted.ignored {
             rows.ignored += count;
             report.ignored.push(Count { name: rule.clone(), rows: *count });
         }
-        if tally.overflow > 0 {
+        if counted.overflow > 0 {
             report.notes.push(format!(
                 "{} rows without an id or rejected by the mapping were more than could be \
                  remembered; they are counted as in flight",
-                tally.overflow
+                counted.overflow
             ));
         }
         if self.is_whole {
@@ -208,7 +213,7 @@ impl Account {
         target: &Target,
         index: usize,
     ) -> Result<(), Error> {
-        let keyless = scan.tally(index).keyless;
+        let keyless = scan.tally(index).counted.keyless;
         if keyless == 0 {
             return Ok(());
         }

@@ -66,7 +66,9 @@ impl Error {
             }
             Self::Task { .. } => "run again; if it happens twice, report it with the log",
             Self::Encode(_) => "report this with the log; the comparison itself was not stored",
-            Self::Cancelled => "run again when you are ready; nothing was written",
+            Self::Cancelled => {
+                "run again when you are ready; with --resume a full run goes on where it was"
+            }
         }
     }
 

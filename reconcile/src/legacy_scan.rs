@@ -1,25 +1,25 @@
 //! One streaming scan of the legacy tables: readers over ranges → mapping and look-up → digests.
 //! Each stage waits for the next one, so memory is bounded by the channel and the batches.
 
+mod mapper;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use legacy::{
     pace::Pace,
-    session::{KeyRange, LegacyRow, Session},
+    session::{LegacyRow, Session},
 };
 use mapping::{
+    key::CanonicalKey,
     plan::{
-        Context, EntityId, EntityPlan, FILTER_RULE, ObjectTypes, Outcome, Plan, SourceChange,
-        SourceOp, TableId, TablePlan,
+        Context, EntityId, EntityPlan, ObjectTypes, Outcome, Plan, SourceChange, SourceOp, TableId,
+        TablePlan,
     },
     position::Position,
-    row::{Batches, RowBatch, RowKind},
+    row::Batches,
 };
 use target::domain::State;
 use tokio::{
@@ -27,17 +27,16 @@ use tokio::{
     task::JoinSet,
 };
 
+use self::mapper::{Mapper, Progress};
 use crate::{
     Error, Settings, Watch,
-    ids::{Found, Ids},
-    rowhash::{Comparer, id_of},
-    settings::Event,
+    ids::Ids,
+    keep::Keeper,
+    ranges::Ranges,
+    sample,
     subject::{Subjects, Tally, table},
 };
 
-/// Rows that are looked up with one statement for each entity.
-const LOOK_UP_ROWS: usize = 10_000;
-const LOOK_UP_BYTES: usize = 8 << 20;
 /// Batches between the readers and the mappers: of up to 1,000 rows or 1 MiB each.
 const CHANNEL_BATCHES: usize = 16;
 /// One maps while the other waits for Postgres.
@@ -60,7 +59,8 @@ pub(crate) struct Scan {
     pub(crate) domains: BTreeMap<String, State>,
 }
 
-type Rows = Arc<AsyncMutex<mpsc::Receiver<Vec<LegacyRow>>>>;
+/// Rows with the range that they are of.
+type Rows = Arc<AsyncMutex<mpsc::Receiver<(usize, Vec<LegacyRow>)>>>;
 
 impl Scan {
     /// Whether Postgres owns an entity's rows.
@@ -109,28 +109,54 @@ impl Scan {
     }
 }
 
-/// Scans one legacy table into the tallies of the subjects that it feeds.
-pub(crate) async fn scan_table(scan: &Arc<Scan>, id: TableId, estimate: u64) -> Result<(), Error> {
+/// Scans one legacy table into the tallies of the subjects that it feeds; what of it counts already
+/// is not read again.
+pub(crate) async fn scan_table(
+    scan: &Arc<Scan>,
+    (id, estimate): (TableId, u64),
+    begun: Option<(Vec<CanonicalKey>, BTreeSet<usize>)>,
+    keeper: Option<&Keeper>,
+) -> Result<(), Error> {
     let Some(plan) = table(&scan.plan, id) else { return Ok(()) };
     let name = plan.table.to_string();
-    let ranges = ranges(scan, plan, estimate).await?;
-    let readers = scan.settings.readers_max.clamp(1, ranges.len().max(1));
-    let queue = Arc::new(Mutex::new(ranges));
+    let (cuts, done) = match begun {
+        Some(begun) => begun,
+        None => (cuts(scan, plan, estimate).await?, BTreeSet::new()),
+    };
+    let ranges = Arc::new(Ranges::new(id, cuts, done));
     let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
     let receiver = Arc::new(AsyncMutex::new(receiver));
     let read = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
-    for _ in 0..readers {
-        let task = read_ranges(Arc::clone(scan), id, Arc::clone(&queue), sender.clone());
-        tasks.spawn(task);
+    for _ in 0..scan.settings.readers_max.clamp(1, ranges.waiting().max(1)) {
+        tasks.spawn(read_ranges(Arc::clone(scan), Arc::clone(&ranges), sender.clone()));
     }
     drop(sender);
     for _ in 0..MAPPERS {
         let progress = Progress { read: Arc::clone(&read), table: name.clone(), of: estimate };
-        tasks.spawn(map_rows(Arc::clone(scan), id, Arc::clone(&receiver), progress));
+        let mapper = Mapper::new(Arc::clone(scan), Arc::clone(&ranges));
+        tasks.spawn(mapper.run(Arc::clone(&receiver), progress));
     }
     drop(receiver);
-    join(&mut tasks, &scan.watch, &format!("reading {name}")).await
+    let Some(keeper) = keeper else {
+        return join(&mut tasks, &scan.watch, &format!("reading {name}")).await;
+    };
+    let doing = format!("reading {name}");
+    let joined = loop {
+        tokio::select! {
+            joined = join(&mut tasks, &scan.watch, &doing) => break joined,
+            () = tokio::time::sleep(keeper.every) => {}
+        }
+        // To its end: one that is given up might be written after the next one.
+        keeper.keep(scan, &ranges).await;
+    };
+    // After a failure or a stop as well: it is what another run goes on with.
+    drop(tasks);
+    keeper.keep(scan, &ranges).await;
+    match joined {
+        Ok(()) if !ranges.is_complete() => Err(Error::Task { what: doing }),
+        joined => joined,
+    }
 }
 
 /// Waits for all tasks; the first failure, or a stop, ends the others.
@@ -152,152 +178,44 @@ pub(crate) async fn join(
     }
 }
 
-/// The whole table for a small one; ranges of equal size for a large one.
-async fn ranges(scan: &Scan, plan: &TablePlan, estimate: u64) -> Result<VecDeque<KeyRange>, Error> {
+/// The keys that cut a large table into ranges of equal size; none for a small one.
+async fn cuts(scan: &Scan, plan: &TablePlan, estimate: u64) -> Result<Vec<CanonicalKey>, Error> {
     let rows = scan.settings.range_rows.max(1);
-    if scan.settings.readers_max < 2 || estimate < rows.saturating_mul(2) {
-        return Ok(VecDeque::from([KeyRange::default()]));
+    if estimate < rows.saturating_mul(2) {
+        return Ok(Vec::new());
     }
     let doing = format!("cutting {} into ranges", plan.table);
     let mut session = Session::connect(&scan.reader).await.map_err(Error::legacy(&doing))?;
     let cuts = session.split(plan, rows).await.map_err(Error::legacy(&doing))?;
-    let mut ranges = VecDeque::with_capacity(cuts.len() + 1);
-    let mut after = None;
-    for cut in cuts {
-        ranges.push_back(KeyRange { after, up_to: Some(cut.clone()) });
-        after = Some(cut);
-    }
-    ranges.push_back(KeyRange { after, up_to: None });
-    Ok(ranges)
+    // A key that has no canonical form cuts nothing.
+    Ok(cuts.into_iter().filter_map(|key| sample::canonical(plan, key)).collect())
 }
 
 async fn read_ranges(
     scan: Arc<Scan>,
-    id: TableId,
-    queue: Arc<Mutex<VecDeque<KeyRange>>>,
-    sink: mpsc::Sender<Vec<LegacyRow>>,
+    ranges: Arc<Ranges>,
+    sink: mpsc::Sender<(usize, Vec<LegacyRow>)>,
 ) -> Result<(), Error> {
-    let Some(plan) = table(&scan.plan, id) else { return Ok(()) };
+    let Some(plan) = table(&scan.plan, ranges.table) else { return Ok(()) };
     let doing = format!("reading {}", plan.table);
     let mut session = Session::connect(&scan.reader).await.map_err(Error::legacy(&doing))?;
-    loop {
-        let range = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(range) = range else { return Ok(()) };
-        session.stream_range(plan, &range, &sink).await.map_err(Error::legacy(&doing))?;
-    }
-}
-
-struct Progress {
-    read: Arc<AtomicU64>,
-    table: String,
-    of: u64,
-}
-
-impl Progress {
-    fn add(&self, scan: &Scan, rows: usize) {
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        let rows = self.read.fetch_add(rows, Ordering::Relaxed).saturating_add(rows);
-        scan.watch.tell(Event::Legacy { table: self.table.clone(), rows, of: self.of });
-    }
-}
-
-async fn map_rows(
-    scan: Arc<Scan>,
-    id: TableId,
-    rows: Rows,
-    progress: Progress,
-) -> Result<(), Error> {
-    let Some(plan) = table(&scan.plan, id) else { return Ok(()) };
-    let mut batches = Batches::addresses_only();
-    loop {
-        let received = rows.lock().await.recv().await;
-        if let Some(rows) = &received {
-            scan.pace.wait(u64::try_from(rows.len()).unwrap_or(u64::MAX)).await;
-            let note = |row: &LegacyRow, outcome| note(&scan, plan, row, outcome);
-            scan.map(plan, rows, &mut batches, note);
-            progress.add(&scan, rows.len());
-        }
-        let is_full = batches.row_count() >= LOOK_UP_ROWS || batches.byte_count() >= LOOK_UP_BYTES;
-        if is_full || received.is_none() {
-            fold(&scan, std::mem::replace(&mut batches, Batches::addresses_only())).await?;
-        }
-        if received.is_none() {
+    while let Some((number, range)) = ranges.next() {
+        let (own, mut batches) = mpsc::channel(1);
+        let session = &mut session;
+        let reading = async move { session.stream_range(plan, &range, &own).await };
+        let passing_on = async {
+            while let Some(rows) = batches.recv().await {
+                if sink.send((number, rows)).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let (rows, ()) = tokio::join!(reading, passing_on);
+        let rows = rows.map_err(Error::legacy(&doing))?;
+        if sink.is_closed() {
             return Ok(());
         }
-    }
-}
-
-/// Accounts for a row that is not in the batches.
-fn note(scan: &Scan, plan: &TablePlan, row: &LegacyRow, outcome: Outcome) {
-    let entity = match &outcome {
-        Outcome::Mapped(entity) => Some(*entity),
-        Outcome::Rejected(rejection) => rejection.entity,
-        Outcome::Ignored(_) => None,
-    };
-    let Some(subject) = scan.subjects.of_table(plan.id, entity) else { return };
-    let mut tally = scan.tally(subject);
-    tally.read += 1;
-    match outcome {
-        Outcome::Mapped(_) => {}
-        Outcome::Ignored(rule) => *tally.ignored.entry(rule.to_string()).or_default() += 1,
-        Outcome::Rejected(rejection) => match rejection.key.or_else(|| plan.canonical_key(row)) {
-            Some(key) => tally.remember(key, scan.settings.candidates_max),
-            None => tally.keyless += 1,
-        },
-    }
-}
-
-/// Looks up the ids and adds the rows to the digests.
-async fn fold(scan: &Scan, batches: Batches) -> Result<(), Error> {
-    let is_wanted = |batch: &RowBatch| scan.subjects.of_part(batch.entity, batch.part).is_some();
-    let mut batches: Vec<RowBatch> = batches.into_inner();
-    batches.retain(is_wanted);
-    let found = scan.ids.fill(&mut batches).await?;
-    for (batch, found) in batches.iter().zip(&found) {
-        add(scan, batch, found)?;
-    }
-    Ok(())
-}
-
-fn add(scan: &Scan, batch: &RowBatch, found: &Found) -> Result<(), Error> {
-    let Some(index) = scan.subjects.of_part(batch.entity, batch.part) else { return Ok(()) };
-    let subject = scan.subjects.get(index);
-    let mut scratch = Vec::new();
-    let mut hashed = Vec::with_capacity(batch.rows.len());
-    let mut unknown = Vec::new();
-    let (mut gone, mut filtered) = (0, 0);
-    for row in &batch.rows {
-        if subject.is_gone(row.kind) {
-            // The target must have neither; what it has all the same is extra.
-            *(if row.filtered { &mut filtered } else { &mut gone }) += 1;
-            continue;
-        }
-        let ids = found.get(row.slots.clone()).unwrap_or_default();
-        if !matches!(ids.first(), Some(Some(_))) {
-            unknown.push(row.key.clone());
-            continue;
-        }
-        let fields = batch.fields.get(row.fields.clone()).unwrap_or_default();
-        let is_deleted = row.kind == RowKind::SoftDelete;
-        let hash = subject.comparer.hash(fields, is_deleted, &mut scratch);
-        let shape = |_| shape_error(&scan.plan, index, &scan.subjects);
-        let mut hash = hash.map_err(shape)?;
-        if !is_deleted && ids.iter().any(Option::is_none) {
-            hash = Comparer::hash_unresolved(hash);
-        }
-        hashed.push((id_of(fields).map_err(shape)?, hash));
-    }
-    let mut tally = scan.tally(index);
-    tally.read += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
-    tally.gone += gone;
-    if filtered > 0 {
-        *tally.ignored.entry(FILTER_RULE.to_owned()).or_default() += filtered;
-    }
-    for (id, hash) in hashed {
-        tally.digest.add_legacy(&id, hash);
-    }
-    for key in unknown {
-        tally.remember(key, scan.settings.candidates_max);
+        ranges.sent(&scan, number, rows);
     }
     Ok(())
 }

@@ -16,18 +16,23 @@
 //! files do what they say.
 
 mod again;
+mod changes;
 mod composed;
 mod conclude;
 mod decide;
 mod digest;
 mod error;
 mod findings;
+mod first;
 mod ids;
+mod keep;
 mod legacy_scan;
 mod link;
 pub mod paranoid;
 mod passes;
 mod protocol;
+mod quick;
+mod ranges;
 mod repair;
 mod report;
 mod rowhash;
@@ -40,6 +45,7 @@ mod target_scan;
 
 pub use decide::DifferenceKind;
 pub use error::Error;
+pub use first::Resumed;
 pub use repair::{Repair, Repaired, Terms, repair};
 pub use report::{
     Around, Broken, Count, Difference, DomainReport, EntityReport, Evidence, Exit, Independent,
@@ -47,4 +53,4 @@ pub use report::{
     chain, verify,
 };
 pub use run::{Compared, compare, run};
-pub use settings::{Event, Selection, Settings, Source, Watch};
+pub use settings::{Event, Selection, Settings, Source, Start, Watch};

@@ -20,8 +20,12 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a pass reads on each side.
 pub(crate) trait Pass {
-    /// Reads the legacy rows.
-    fn read_legacy(&mut self, link: &mut Link) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Reads the legacy rows; S is what the pass began with.
+    fn read_legacy(
+        &mut self,
+        link: &mut Link,
+        low: Option<Lsn>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Reads the target rows; S is what the pass began with.
     fn read_target(
         &mut self,
@@ -118,7 +122,7 @@ impl Link {
                     cycle.low(low);
                 }
                 Step::ReadLegacy => {
-                    pass.read_legacy(self).await?;
+                    pass.read_legacy(self, low).await?;
                     cycle.legacy_read(self.chunks().await?);
                 }
                 Step::PutMarker => {

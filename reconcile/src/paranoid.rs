@@ -14,6 +14,10 @@ mod meaning;
 mod rules;
 mod texts;
 
+pub(crate) use self::{
+    meaning::{Meaning, Said, Sentinels, moment},
+    rules::ColumnRule,
+};
 pub use rules::Rules;
 
 use std::sync::Arc;

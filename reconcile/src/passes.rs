@@ -55,7 +55,7 @@ impl Rest {
         for index in 0..self.scan.subjects.all.len() {
             let (keys, place) = {
                 let tally = self.scan.tally(index);
-                (tally.keys.clone(), (tally.digest.mask(), tally.digest.suspects()))
+                (tally.counted.keys.clone(), (tally.digest.mask(), tally.digest.suspects()))
             };
             let known = known_keys(&keys);
             let candidate = |key, id| Candidate { subject: index, key, id, last: None, seen: None };

@@ -100,6 +100,8 @@ pub async fn repair(
     terms: &Terms,
     watch: &Watch,
 ) -> Result<BTreeMap<String, Repaired>, Error> {
+    // Until it is done: comparisons by other processes are told.
+    let lock = target.begin_repair().await.map_err(Error::target("beginning a repair"))?;
     let mut session =
         Session::connect(&source.reader).await.map_err(Error::legacy("connecting"))?;
     let object_types = session.object_types().await;
@@ -124,6 +126,7 @@ pub async fn repair(
         noted.map_err(Error::target("writing the audit"))?;
         done.insert(name.to_owned(), repaired);
     }
+    drop(lock);
     Ok(done)
 }
 

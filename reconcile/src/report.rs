@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::DifferenceKind;
+use crate::{decide::DifferenceKind, first::Resumed};
 
 mod chain;
 mod csv;
@@ -290,6 +290,9 @@ pub struct Report {
     /// How much was looked at.
     #[serde(default)]
     pub tier: Tier,
+    /// The run that was stopped and that this one went on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
     /// What the independent check of a sample said, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub independent: Option<Independent>,

@@ -3,25 +3,26 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use mapping::{plan::Plan, position::Lsn};
+use mapping::plan::Plan;
 use target::Target;
-use tokio::time::Instant;
 
 use legacy::pace::Pace;
 
 use crate::{
-    Error, Repair, Report, Selection, Settings, Source, Tier, Watch,
+    Error, Repair, Report, Selection, Settings, Source, Start, Tier, Watch,
+    changes::Since,
     composed::{self, Compositions},
     conclude::{Facts, conclude},
     findings::Findings,
+    first::{First, ground},
     ids::Ids,
-    legacy_scan::{Scan, scan_table},
-    link::{Link, Pass},
-    paranoid,
+    keep::Keeper,
+    legacy_scan::Scan,
+    link::Link,
+    paranoid::{self, Rules},
     passes::Rest,
-    store,
+    quick, store,
     subject::{Subjects, Tally, table},
-    target_scan::scan_target,
 };
 
 /// What a comparison found out.
@@ -64,12 +65,17 @@ pub async fn compare(
     watch: &Watch,
 ) -> Result<Compared, Error> {
     let subjects = Arc::new(Subjects::select(&plan, selection)?);
-    let number = store::begin(&target, selection).await?;
-    let running = judge(settings, source, Arc::clone(&target), plan, subjects, watch);
+    let scope = store::scope(selection);
+    let number = store::begin(&target, &scope).await?;
+    // Until it is dropped, nobody goes on with this run.
+    let lock = target.lock_run(number).await.map_err(Error::target("beginning the run"))?;
+    let task = Task { number, scope, plan, subjects };
+    let running = judge(settings, source, &target, task, watch);
     let outcome = Box::pin(running).await;
     match outcome {
         Ok((report, findings)) => {
             store::finish(&target, number, &report, &findings).await?;
+            drop(lock);
             let repairs = findings.into_iter().flat_map(|findings| findings.repairs).collect();
             Ok(Compared { number, report, repairs })
         }
@@ -80,38 +86,61 @@ pub async fn compare(
     }
 }
 
+/// What is to be compared, under which number.
+struct Task {
+    number: i64,
+    scope: String,
+    plan: Arc<Plan>,
+    subjects: Arc<Subjects>,
+}
+
 async fn judge(
     settings: &Settings,
     source: &Source,
-    target: Arc<Target>,
-    plan: Arc<Plan>,
-    subjects: Arc<Subjects>,
+    target: &Arc<Target>,
+    task: Task,
     watch: &Watch,
 ) -> Result<(Report, Vec<Findings>), Error> {
     let started = Utc::now();
-    let tables = subjects.tables();
-    let (source, settings) = (source.clone(), settings.clone());
-    let mut link =
-        Link::open(Arc::clone(&target), source.clone(), settings.clone(), watch.clone(), tables)
-            .await?;
-    let scan = Arc::new(prepare(&mut link, (&source, &settings), plan, subjects, watch).await?);
+    let tables = task.subjects.tables();
+    let (to, source, settings) = (Arc::clone(target), source.clone(), settings.clone());
+    let mut link = Link::open(to, source.clone(), settings.clone(), watch.clone(), tables).await?;
+    let Task { number, scope, plan, subjects } = task;
+    let (by, all) = (Arc::clone(&plan), Arc::clone(&subjects));
+    let scan = Arc::new(prepare(&mut link, (&source, &settings), by, all, watch).await?);
     if let Some(share) = settings.sample {
         return sample(&scan, &mut link, (settings, share), started).await;
     }
-    let mut first = First { scan: Arc::clone(&scan), legacy_ms: 0, target_ms: 0 };
-    let passed = link.pass(&mut first).await?;
-    let independent = settings.independent.clone();
-    let mut again = Rest::new(&scan, settings, passed.low);
+    if let Some(rules) = settings.quick.clone() {
+        return quick(&scan, &mut link, &rules, started).await;
+    }
+    let ground = ground(&settings, (target, number, &scope), (&plan, &subjects)).await?;
+    let resumed = ground.resumed();
+    let mut first = First::new(&scan, ground, |earlier| {
+        let place = (Arc::clone(target), number);
+        // Digests of changes only are no ground for others.
+        let is_full = settings.start != Start::Since;
+        is_full
+            .then(|| Keeper::new(place, settings.keep_every, started.timestamp_millis(), earlier))
+    });
+    let mut passed = link.pass(&mut first).await?;
+    passed.low = resumed.oldest(passed.low);
+    let is_since = settings.start == Start::Since;
+    let independent = settings.independent.clone().filter(|_| !is_since);
+    let movers_since = first.changed.from.map_or(passed.low, |(_, low)| Some(low));
+    let mut again = Rest::new(&scan, settings, movers_since);
     again.read_suspects(&mut link).await?;
     again.decide_all(&mut link).await?;
-    let composed = composed::check(&scan, &target).await?;
+    let composed = composed::check(&scan, target).await?;
     let facts = Facts {
         passed,
         legacy_scan_ms: first.legacy_ms,
         target_scan_ms: first.target_ms,
+        tier: if is_since { since_tier(&scan, &first.changed) } else { Tier::Full },
+        resumed: resumed.told(),
         ..Facts::of(&link, started, again.passes)
     };
-    let mut report = conclude(&scan, &target, &facts, &again.findings, &composed).await?;
+    let mut report = conclude(&scan, target, &facts, &again.findings, &composed).await?;
     let mut findings = again.findings;
     findings.push(composed.into_findings());
     if let Some((rules, rows)) = independent {
@@ -120,6 +149,39 @@ async fn judge(
         let check = paranoid::check(&scan, &mut link, (&rules, rows), &known);
         report.add_independent(Box::pin(check).await?);
     }
+    Ok((report, findings))
+}
+
+fn since_tier(scan: &Scan, changed: &Since) -> Tier {
+    let name = |id| table(&scan.plan, id).map(|plan| plan.table.to_string()).unwrap_or_default();
+    let whole = changed
+        .not_used
+        .iter()
+        .map(|(id, why)| crate::LeftOut { column: name(*id), reason: why.clone() });
+    Tier::Since {
+        run: changed.from.map(|(run, _)| run),
+        low: changed.from.map(|(_, low)| low.to_string()),
+        tables: changed.tables,
+        keys: changed.keys,
+        whole: whole.collect(),
+    }
+}
+
+/// Compares totals only.
+async fn quick(
+    scan: &Arc<Scan>,
+    link: &mut Link,
+    rules: &Rules,
+    started: DateTime<Utc>,
+) -> Result<(Report, Vec<Findings>), Error> {
+    let quick = quick::look(scan, link, rules).await?;
+    let tier = Tier::Quick { totals: quick.totals() };
+    let mut facts = Facts { tier, ..Facts::of(link, started, quick.passes) };
+    facts.passed = quick.passed.unwrap_or(facts.passed);
+    let findings: Vec<Findings> = scan.subjects.all.iter().map(|_| Findings::default()).collect();
+    let composed = Compositions::default();
+    let mut report = conclude(scan, &link.target, &facts, &findings, &composed).await?;
+    quick.tell(scan, &mut report);
     Ok((report, findings))
 }
 
@@ -134,7 +196,7 @@ async fn sample(
     again.read_sample(link, share).await?;
     again.decide_all(link).await?;
     for (index, findings) in again.findings.iter().enumerate() {
-        scan.tally(index).read = findings.present();
+        scan.tally(index).counted.read = findings.present();
     }
     let tier = Tier::Sample { share, rows: again.looked_at() };
     let mut facts = Facts { tier, ..Facts::of(link, started, again.passes) };
@@ -181,39 +243,4 @@ async fn prepare(
         watch: watch.clone(),
         seen_at_us: Utc::now().timestamp_micros(),
     })
-}
-
-/// The scan of both sides.
-struct First {
-    scan: Arc<Scan>,
-    legacy_ms: u64,
-    target_ms: u64,
-}
-
-impl Pass for First {
-    async fn read_legacy(&mut self, _link: &mut Link) -> Result<(), Error> {
-        let started = Instant::now();
-        self.scan.ids.load(&self.scan.sizes()).await?;
-        for id in self.scan.subjects.tables() {
-            let estimate =
-                self.scan.subjects.of_table(id, None).map(|index| self.scan.tally(index).estimate);
-            scan_table(&self.scan, id, estimate.unwrap_or(0)).await?;
-        }
-        self.scan.ids.unload();
-        self.legacy_ms += milliseconds(started);
-        Ok(())
-    }
-
-    async fn read_target(&mut self, link: &mut Link, low: Option<Lsn>) -> Result<(), Error> {
-        let started = Instant::now();
-        for index in 0..self.scan.subjects.all.len() {
-            scan_target(&self.scan, &link.target, index, low).await?;
-        }
-        self.target_ms += milliseconds(started);
-        Ok(())
-    }
-}
-
-fn milliseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

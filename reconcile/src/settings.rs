@@ -6,6 +6,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::paranoid::Rules;
 
+/// What a full run begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: every legacy row is read.
+    #[default]
+    Anew,
+    /// What the last run of the same scope and mapping kept that was stopped; nothing where there
+    /// is none. The verdict holds at that run's S.
+    Resume,
+    /// The digests of the last full run: legacy rows are read only where CDC says that they have
+    /// changed. Proves less than a full run: see [`crate::Tier::Since`].
+    Since,
+}
+
 /// Limits of a run. All are bounds, none changes what is proven.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -24,9 +38,20 @@ pub struct Settings {
     pub range_rows: u64,
     /// The share of rows that are looked at, in hundredths of a percent; all when `None`.
     pub sample: Option<u32>,
+    /// The mapping files' meaning for a quick look, which compares nothing but totals; without, rows
+    /// are compared.
+    pub quick: Option<Arc<Rules>>,
     /// The mapping files' meaning for the independent check, and about how many rows of each entity
     /// it looks at in a full run; without, there is none.
     pub independent: Option<(Arc<Rules>, u64)>,
+    /// What it begins with. Only for a run over all rows.
+    pub start: Start,
+    /// Between two times that a table's digest is kept while it is being read.
+    pub keep_every: Duration,
+    /// What is older is not gone on with.
+    pub resume_age_max: Duration,
+    /// Changed rows of a table that are read by key; with more, it is read whole.
+    pub changes_max: u64,
     /// Differences kept whole in the report, for each entity. All are counted.
     pub differences_max: usize,
     /// Differing rows that are remembered for a repair, for each entity.
@@ -47,7 +72,12 @@ impl Settings {
             rows_per_second: None,
             range_rows: 100_000,
             sample: None,
+            quick: None,
             independent: None,
+            start: Start::Anew,
+            keep_every: Duration::from_secs(10),
+            resume_age_max: Duration::from_hours(24),
+            changes_max: 100_000,
             differences_max: 1_000,
             repairs_max: 100_000,
             candidates_max: 50_000,
@@ -82,6 +112,11 @@ pub enum Event {
         rows: u64,
         /// The catalogue's estimate of all rows.
         of: u64,
+    },
+    /// What was read of a legacy table so far is kept, for whoever goes on with it.
+    Kept {
+        /// The legacy table.
+        table: String,
     },
     /// The marker is written; the stream has to pass it.
     Waiting {

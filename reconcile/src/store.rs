@@ -10,13 +10,17 @@ use crate::{EntityReport, Error, Report, Selection, Tier, Verdict, findings::Fin
 
 const STORING: &str = "storing the report";
 
-/// Begins a run; its number.
-pub(crate) async fn begin(target: &Target, selection: &Selection) -> Result<i64, Error> {
-    let scope = match selection.names.as_slice() {
+/// What is compared, for lists, and for whoever goes on with a run.
+pub(crate) fn scope(selection: &Selection) -> String {
+    match selection.names.as_slice() {
         [] => "all".to_owned(),
         names => names.join(", "),
-    };
-    target.begin_reconcile(&scope).await.map_err(Error::target("beginning the run"))
+    }
+}
+
+/// Begins a run; its number.
+pub(crate) async fn begin(target: &Target, scope: &str) -> Result<i64, Error> {
+    target.begin_reconcile(scope).await.map_err(Error::target("beginning the run"))
 }
 
 /// Stores what a run found.
@@ -27,10 +31,11 @@ pub(crate) async fn finish(
     findings: &[Findings],
 ) -> Result<(), Error> {
     let low = lsn(report.low.as_deref());
-    // What a cutover asks for: a sample is no verdict on an entity.
+    // What a cutover asks for: the other tiers are no verdict on an entity.
     let judged = report.entities.iter().filter(|_| report.tier == Tier::Full);
+    let as_of_ms = report.resumed.as_ref().and_then(crate::Resumed::began_at_ms);
     for entity in judged {
-        let verdict = target.store_verdict(run, &verdict(entity, low)).await;
+        let verdict = target.store_verdict(run, &verdict(entity, (low, as_of_ms))).await;
         verdict.map_err(Error::target(STORING))?;
     }
     for findings in findings {
@@ -42,14 +47,14 @@ pub(crate) async fn finish(
         lsn: low,
         marker_lsn: lsn(report.marker.as_deref()),
         body: report.canonical_json()?,
-        tier: match report.tier {
-            Tier::Full => "full",
-            Tier::Sample { .. } => "sample",
-        },
+        tier: report.tier.word(),
         different_rows: report.entities.iter().map(EntityReport::different).sum(),
         in_flight_rows: report.entities.iter().map(EntityReport::undecided).sum(),
     };
     target.finish_reconcile(run, &end).await.map_err(Error::target(STORING))?;
+    if report.tier == Tier::Full {
+        target.forget_digests_before(run).await.map_err(Error::target(STORING))?;
+    }
     Ok(())
 }
 
@@ -82,11 +87,12 @@ fn kind(verdict: Verdict) -> VerdictKind {
     }
 }
 
-fn verdict(entity: &EntityReport, low: Option<Lsn>) -> StoredVerdict {
+fn verdict(entity: &EntityReport, (low, as_of_ms): (Option<Lsn>, Option<i64>)) -> StoredVerdict {
     StoredVerdict {
         entity: entity.entity.clone(),
         verdict: kind(entity.verdict),
         lsn: low,
+        as_of_ms,
         legacy_rows: entity.rows.read,
         target_rows: entity.target_rows,
         equal_rows: entity.rows.equal,

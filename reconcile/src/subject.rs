@@ -12,7 +12,12 @@ use mapping::{
     row::RowKind,
 };
 
-use crate::{Error, Selection, digest::Digest, report::LeftOut, rowhash::Comparer};
+use crate::{
+    Error, Selection,
+    digest::{Digest, Place},
+    report::LeftOut,
+    rowhash::Comparer,
+};
 
 /// One legacy table's share of one entity.
 #[derive(Debug, Clone)]
@@ -43,12 +48,9 @@ impl Subject {
     }
 }
 
-/// What the scan found out about a subject.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    /// Legacy rows, by the server's own estimate.
-    pub(crate) estimate: u64,
-    pub(crate) digest: Digest,
+/// What is counted of a subject's legacy rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
     /// Legacy rows read.
     pub(crate) read: u64,
     /// Left out, by rule.
@@ -61,31 +63,64 @@ pub(crate) struct Tally {
     pub(crate) keys: Vec<CanonicalKey>,
     /// Such rows beyond the limit of `keys`.
     pub(crate) overflow: u64,
-    /// Target rows that a change after S made.
-    pub(crate) later: u64,
 }
 
-impl Tally {
-    pub(crate) fn for_rows(estimate: u64) -> Self {
-        Self {
-            estimate,
-            digest: Digest::for_rows(estimate),
-            read: 0,
-            ignored: BTreeMap::new(),
-            gone: 0,
-            keyless: 0,
-            keys: Vec::new(),
-            overflow: 0,
-            later: 0,
-        }
-    }
-
+impl Counted {
     /// Remembers a key that has to be read again.
     pub(crate) fn remember(&mut self, key: CanonicalKey, limit: usize) {
         if self.keys.len() < limit {
             self.keys.push(key);
         } else {
             self.overflow += 1;
+        }
+    }
+
+    /// Counts rows that a rule leaves out.
+    pub(crate) fn ignore(&mut self, rule: &str, rows: u64) {
+        if rows > 0 {
+            *self.ignored.entry(rule.to_owned()).or_default() += rows;
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(crate) fn absorb(&mut self, other: Self, limit: usize) {
+        self.read += other.read;
+        self.gone += other.gone;
+        self.keyless += other.keyless;
+        self.overflow += other.overflow;
+        other.ignored.iter().for_each(|(rule, rows)| self.ignore(rule, *rows));
+        other.keys.into_iter().for_each(|key| self.remember(key, limit));
+    }
+}
+
+/// What a range adds to a tally, once all of it was read.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    pub(crate) counted: Counted,
+    pub(crate) hashed: Vec<(Place, u128)>,
+}
+
+/// What the scan found out about a subject.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Legacy rows, by the server's own estimate.
+    pub(crate) estimate: u64,
+    pub(crate) digest: Digest,
+    pub(crate) counted: Counted,
+    /// Target rows that a change after S made.
+    pub(crate) later: u64,
+}
+
+impl Tally {
+    pub(crate) fn for_rows(estimate: u64) -> Self {
+        let digest = Digest::for_rows(estimate);
+        Self { estimate, digest, counted: Counted::default(), later: 0 }
+    }
+
+    pub(crate) fn add(&mut self, delta: Delta, limit: usize) {
+        self.counted.absorb(delta.counted, limit);
+        for (place, hash) in delta.hashed {
+            self.digest.add_legacy(place, hash);
         }
     }
 }
@@ -147,6 +182,11 @@ impl Subjects {
         let of_entity =
             |index: &&usize| self.all.get(**index).map(|subject| subject.entity) == entity;
         all.iter().find(of_entity).or(all.first()).copied()
+    }
+
+    /// Whose rows a table has.
+    pub(crate) fn all_of_table(&self, table: TableId) -> &[usize] {
+        self.by_table.get(&table).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The legacy tables to read.

@@ -7,6 +7,7 @@
 mod observe;
 mod reader;
 mod texts;
+mod totals;
 
 use mapping::{
     key::CanonicalKey,
@@ -20,8 +21,13 @@ use uuid::Uuid;
 pub use observe::{Observed, ObservedRow};
 use reader::{Tuple, read_copy};
 pub use texts::TextRow;
+pub use totals::{HeldBack, TotalOf, Totals};
 
-use crate::{Error, Target, statement::Ident};
+use crate::{
+    Error, Target,
+    statement::Ident,
+    writer::{LOCK_REPAIR, LOCK_SPACE_REPORT},
+};
 
 /// A row of a scan, while it is there.
 #[derive(Debug, Clone, Copy)]
@@ -67,9 +73,9 @@ pub struct ScannedPart<'a> {
 /// How busy the backfill of some tables is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChunkActivity {
-    /// Chunks that are planned or being read.
+    /// Chunks that are planned or being read, and repairs that are under way.
     pub unfinished: u64,
-    /// Changes whenever a chunk is planned, claimed or done.
+    /// Changes whenever a chunk is planned, claimed or done, and when a repair begins.
     pub signature: u64,
 }
 
@@ -305,13 +311,20 @@ impl Target {
         let names: Result<Vec<String>, Error> =
             tables.iter().map(|table| self.table_name(*table)).collect();
         let row = sqlx::query(
-            "select count(*) filter (where c.state <> 'done' and r.state = 'running') as unfinished,
+            "select count(*) filter (where c.state <> 'done' and r.state = 'running')
+                      + (select count(*) from pg_locks where locktype = 'advisory' and objsubid = 2
+                         and classid = $2::int4::oid and objid = $3::int4::oid and granted
+                         and database = (select oid from pg_database where datname = current_database()))
+                      as unfinished,
                     coalesce(sum(c.owner_epoch), 0)::int8 + count(*)
-                      + count(*) filter (where c.state = 'done') as signature
+                      + count(*) filter (where c.state = 'done')
+                      + (select last_value + is_called::int from ficus.repair_serial) as signature
              from ficus.backfill_chunk c join ficus.backfill_run r on r.id = c.run
              where c.source_table = any($1)",
         )
         .bind(names?)
+        .bind(LOCK_SPACE_REPORT)
+        .bind(LOCK_REPAIR)
         .fetch_one(self.pool())
         .await
         .map_err(Error::postgres("asking how far the backfill is"))?;

@@ -53,6 +53,7 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     20 "0020_backfill_control",
     30 "0030_reconcile_tiers",
     31 "0031_schedule",
+    32 "0032_reconcile_digest",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by

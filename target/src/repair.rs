@@ -9,9 +9,41 @@ use mapping::{plan::EntityId, position::Position};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::{Error, Target, domain::State, statement::Ident};
+use crate::{
+    Error, Target,
+    domain::State,
+    statement::Ident,
+    writer::{LOCK_REPAIR, LOCK_SPACE_REPORT},
+};
+
+/// Says that a repair is under way until it is dropped.
+#[derive(Debug)]
+pub struct RepairLock {
+    _connection: PgConnection,
+}
 
 impl Target {
+    /// Says that rows are about to be read and written beside the stream and the chunks, so that a
+    /// comparison meanwhile knows that positions of readings may not tell what they show.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`].
+    pub async fn begin_repair(&self) -> Result<RepairLock, Error> {
+        let beginning = || Error::postgres("beginning a repair");
+        let mut connection = self.own_connection().await?;
+        sqlx::query("select pg_advisory_lock_shared($1, $2)")
+            .bind(LOCK_SPACE_REPORT)
+            .bind(LOCK_REPAIR)
+            .execute(&mut connection)
+            .await
+            .map_err(beginning())?;
+        sqlx::query("select nextval('ficus.repair_serial')")
+            .execute(&mut connection)
+            .await
+            .map_err(beginning())?;
+        Ok(RepairLock { _connection: connection })
+    }
+
     /// Takes rows back that it was not the engine that wrote: they get the oldest position there
     /// is, so that the legacy row wins. Returns how many there were.
     ///

@@ -43,6 +43,9 @@ pub struct Verdict {
     pub verdict: VerdictKind,
     /// The LSN that it holds for.
     pub lsn: Option<Lsn>,
+    /// When its oldest reading began, milliseconds since 1970 UTC, where that is long ago: its age
+    /// counts from then. `None` is now.
+    pub as_of_ms: Option<i64>,
     /// Rows on the legacy side.
     pub legacy_rows: u64,
     /// Rows in the target.
@@ -118,7 +121,7 @@ pub struct RunEnd {
     pub marker_lsn: Option<Lsn>,
     /// The report as JSON text.
     pub body: String,
-    /// `full` or `sample`.
+    /// `full`, `sample`, `quick` or `since`.
     pub tier: &'static str,
     /// Rows that differed.
     pub different_rows: u64,
@@ -153,14 +156,15 @@ impl Target {
         sqlx::query(
             "insert into ficus.reconcile_verdict
                (run, entity, verdict, lsn, legacy_rows, target_rows, equal_rows, different_rows,
-                in_flight_rows, quarantined_rows, ignored_rows)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                in_flight_rows, quarantined_rows, ignored_rows, at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                     coalesce(to_timestamp($12::float8 / 1000), clock_timestamp()))
              on conflict (run, entity) do update set
                verdict = excluded.verdict, lsn = excluded.lsn, legacy_rows = excluded.legacy_rows,
                target_rows = excluded.target_rows, equal_rows = excluded.equal_rows,
                different_rows = excluded.different_rows, in_flight_rows = excluded.in_flight_rows,
                quarantined_rows = excluded.quarantined_rows, ignored_rows = excluded.ignored_rows,
-               at = clock_timestamp()",
+               at = excluded.at",
         )
         .bind(run)
         .bind(&verdict.entity)
@@ -173,6 +177,7 @@ impl Target {
         .bind(number(verdict.in_flight_rows))
         .bind(number(verdict.quarantined_rows))
         .bind(number(verdict.ignored_rows))
+        .bind(verdict.as_of_ms)
         .execute(self.pool())
         .await
         .map_err(Error::postgres(format!("storing the verdict for {}", verdict.entity)))?;

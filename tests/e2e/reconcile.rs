@@ -73,6 +73,25 @@ async fn rows_that_differ_are_reported_told_and_healed() {
     assert!(broken.contains("report 2 was changed"), "{broken}");
     world.run(&["report", "verify", &archive]).await.success();
 
+    let quick = world.run(&["reconcile", "--quick"]).await.success();
+    assert!(quick.contains("opens no gate"), "{quick}");
+    world.run(&["reconcile", "--resume"]).await.success();
+    let since = world.run(&["reconcile", "--since"]).await.success();
+    assert!(since.contains("Since run") && since.contains("opens no gate"), "{since}");
+    let list = world.run(&["report", "list"]).await.success();
+    for tier in [" quick ", " since ", " full "] {
+        assert!(list.contains(tier), "{tier}: {list}");
+    }
+    for nonsense in [
+        ["--quick", "--since"],
+        ["--resume", "--since"],
+        ["--quick", "--paranoid"],
+        ["--since=yes", "payments"],
+    ] {
+        let told = world.run(&["reconcile", nonsense[0], nonsense[1]]).await;
+        assert_eq!(told.exit_code(), Some(64), "{nonsense:?}: {}", told.text());
+    }
+
     consumer.kill().await.expect("the consumer ends");
     world.stop().await;
 }

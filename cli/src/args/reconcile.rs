@@ -20,6 +20,18 @@ pub(crate) struct ReconcileArgs {
     /// Look at this share of the rows only, such as 1 or 0.5; the report says what that is worth
     #[arg(long, value_name = "PERCENT", value_parser = share, conflicts_with = "repair")]
     pub(crate) sample: Option<u32>,
+    /// Go on with the last full run of the same names that was stopped or killed; its digests are
+    /// kept in Postgres for a day. The verdict holds from where that run began
+    #[arg(long, conflicts_with_all = ["sample", "since"])]
+    pub(crate) resume: bool,
+    /// Compare all target rows with what the last full run has read, and read only those legacy rows
+    /// again that have changed since, by CDC's word; the report says what that does not prove
+    #[arg(long, conflicts_with_all = ["sample", "paranoid", "repair"])]
+    pub(crate) since: bool,
+    /// Compare totals only, in seconds: counts, sums, least and greatest values; the report says what
+    /// that does not show
+    #[arg(long, conflicts_with_all = ["sample", "paranoid", "repair", "since", "resume"])]
+    pub(crate) quick: bool,
     /// Check 20,000 rows of each entity by independent rules, instead of reconcile.independent_rows
     #[arg(long, conflicts_with = "sample")]
     pub(crate) paranoid: bool,

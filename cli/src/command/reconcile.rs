@@ -5,7 +5,7 @@ mod repair;
 use std::{sync::Arc, time::Duration};
 
 use mapping::plan::Plan;
-use reconcile::{Compared, Tier, Verdict, paranoid::Rules};
+use reconcile::{Compared, Start, Tier, Verdict, paranoid::Rules};
 use target::{
     Target,
     domain::{Decision, State},
@@ -67,6 +67,14 @@ fn limits(args: &ReconcileArgs, settings: &Settings) -> anyhow::Result<reconcile
     }
     limits.rows_per_second = args.rows_per_second.or(limits.rows_per_second);
     limits.sample = args.sample;
+    if args.quick {
+        limits.quick = Some(Arc::new(Rules::read(&parts::mapping_files(settings)?)));
+    }
+    limits.start = match (args.resume, args.since) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Since,
+        (false, false) => Start::Anew,
+    };
     if args.paranoid {
         limits.independent = independent(settings, PARANOID_ROWS)?;
     }

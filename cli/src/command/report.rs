@@ -60,12 +60,12 @@ pub(crate) struct Age {
 }
 
 impl Age {
-    /// As a cutover takes it.
+    /// The one rule for what is stale. A cutover asks for a younger verdict.
     pub(crate) fn limit(settings: &Settings) -> Self {
-        Self { max: settings.milliseconds("cutover.verdict_age_ms_max") }
+        Self { max: settings.milliseconds("reconcile.verdict_age_ms_max") }
     }
 
-    fn is_stale(self, age_ms: Option<i64>) -> bool {
+    pub(crate) fn is_stale(self, age_ms: Option<i64>) -> bool {
         let age = age_ms.and_then(|age| u64::try_from(age).ok()).unwrap_or(0);
         Duration::from_millis(age) > self.max
     }
@@ -124,7 +124,10 @@ async fn show(args: &ReportShowArgs, settings: &Settings) -> anyhow::Result<Exit
     let (shelf, age) = (shelf(settings).await?, Age::limit(settings));
     let run = shelf.report(args.number).await?;
     let report = report(&run)?;
-    let age_ms = page::now_ms().saturating_sub(run.finished_at_ms.unwrap_or(0));
+    // Of a run that went on with another, the oldest reading counts.
+    let resumed = report.resumed.as_ref().and_then(reconcile::Resumed::began_at_ms);
+    let as_of_ms = resumed.or(run.finished_at_ms).unwrap_or(0);
+    let age_ms = page::now_ms().saturating_sub(as_of_ms);
     let is_stale = age.is_stale(Some(age_ms));
     if args.json {
         out::line(report.to_json()?);
@@ -132,7 +135,10 @@ async fn show(args: &ReportShowArgs, settings: &Settings) -> anyhow::Result<Exit
         out::line(format!("report {}, {} old", run.id, spoken(age_ms)));
         out::line(report.to_text());
         if is_stale {
-            out::line("STALE: the verdict is older than cutover.verdict_age_ms_max allows");
+            let max = spoken(i64::try_from(age.max.as_millis()).unwrap_or(i64::MAX));
+            out::line(format!(
+                "STALE: the verdict is older than reconcile.verdict_age_ms_max ({max})"
+            ));
         }
     }
     write(&shelf, run.id, &args.files, age).await?;

@@ -22,7 +22,10 @@ use self::{
     alert::{Alarm, Alert},
     job::{Due, Job},
 };
-use super::reconcile::{Comparison, usual_limits, verdict_exit};
+use super::{
+    reconcile::{Comparison, usual_limits, verdict_exit},
+    report::Age,
+};
 use crate::{args::ScheduleArgs, exit::Exit, out, parts, settings::Settings};
 
 /// Between two looks at the clock.
@@ -180,13 +183,12 @@ impl Schedule<'_> {
 
     /// Whether the newest full verdict is stale; told when it becomes so.
     async fn look_at_age(&mut self) -> anyhow::Result<bool> {
-        let max = self.settings.number("schedule.verdict_age_ms_max");
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let limit = Age::limit(self.settings);
         let runs = Shelf::new(self.target.pool().clone()).newest(500).await?;
         let is_verdict = |state: &str| matches!(state, "equal" | "different" | "undecided");
         let newest = runs.iter().find(|run| run.tier == "full" && is_verdict(&run.state));
         let age = newest.and_then(|run| run.age_ms);
-        let is_stale = age.is_none_or(|age| age > max);
+        let is_stale = age.is_none() || limit.is_stale(age);
         if is_stale && !self.was_stale {
             let alarm = Alarm::stale(age);
             out::line(&alarm.text);

@@ -277,6 +277,12 @@ pub(crate) const KEYS: &[Key] = &[
         Some("200"),
         "rows of each entity that a full reconcile checks by independent rules, about; 0 for none",
     ),
+    key(
+        "reconcile.verdict_age_ms_max",
+        Kind::Number(1_000, 8_640_000_000),
+        Some("90000000"),
+        "age at which a verdict is stale, for reports and for the schedule; 25 hours",
+    ),
     key("schedule.full", Kind::Text, None, "cron expression of full reports, such as 0 5 * * *"),
     key("schedule.sample", Kind::Text, None, "cron expression of samples, such as */15 * * * *"),
     key("schedule.sample_percent", Kind::Text, Some("1"), "the share that a sample looks at"),
@@ -289,12 +295,6 @@ pub(crate) const KEYS: &[Key] = &[
         "http(s) address that is told as JSON what is wrong (it may hold a token)",
     ),
     key(
-        "schedule.verdict_age_ms_max",
-        Kind::Number(1_000, 8_640_000_000),
-        Some("90000000"),
-        "age of the newest full verdict at which ficus schedule says that it is stale",
-    ),
-    key(
         "cutover.lag_ms_max",
         Kind::Number(0, 86_400_000),
         Some("10000"),
@@ -304,7 +304,7 @@ pub(crate) const KEYS: &[Key] = &[
         "cutover.verdict_age_ms_max",
         Kind::Number(0, 864_000_000),
         Some("3600000"),
-        "age at which a verdict goes stale",
+        "age at which a verdict is too old for a cutover, stale or not; an hour",
     ),
     key(
         "api.listen",

@@ -1,9 +1,9 @@
 //! Rows by their keys.
 
-use mapping::{catalog::SqlType, plan::SourceColumn};
+use mapping::{catalog::SqlType, plan::SourceColumn, position::Lsn};
 
 use super::{
-    Binder, Ident, Statement, TableIdent, join,
+    Binder, Ident, Parameter, Statement, TableIdent, join,
     range::{Source, bound_values, key_columns, selected},
 };
 use crate::{Error, LegacyRow};
@@ -16,6 +16,29 @@ pub(crate) const KEY_PARAMETERS_MAX: usize = 1000;
 pub(crate) fn by_keys(source: Source<'_>, keys: &[LegacyRow]) -> Result<Statement, Error> {
     let columns = join(source.columns.iter().map(|column| selected(column, "t.")), ", ");
     selecting(&columns, source, keys)
+}
+
+/// The keys that a change table has between two LSNs, each once, and one more than `limit` at most.
+/// Deletes are among them, and both keys of a row whose key has changed (it is a delete and an
+/// insert). The parameters are brought to the column's own type, so that the server can seek.
+/// <https://learn.microsoft.com/sql/relational-databases/system-tables/cdc-capture-instance-ct-transact-sql>
+pub(crate) fn changed(
+    source: Source<'_>,
+    capture_instance: &str,
+    (after, up_to): (Lsn, Lsn),
+    limit: u64,
+) -> Result<Statement, Error> {
+    key_columns(source)?;
+    let key = source.key.iter().filter_map(|&index| source.columns.get(index));
+    let columns = join(key.map(|column| selected(column, "")), ", ");
+    let table = Ident::new(&format!("{capture_instance}_CT"));
+    let text = format!(
+        "SELECT DISTINCT TOP (@P1) {columns} FROM [cdc].{table} \
+         WHERE [__$start_lsn] > CONVERT(binary(10), @P2) AND [__$start_lsn] <= CONVERT(binary(10), @P3)"
+    );
+    let lsn = |lsn: Lsn| Parameter::bytes(lsn.as_bytes().to_vec());
+    let parameters = vec![Parameter::count(limit.saturating_add(1)), lsn(after), lsn(up_to)];
+    Ok(Statement { text, parameters })
 }
 
 /// The rows with these keys: the key, and then columns as the server itself writes them as text.

@@ -32,6 +32,10 @@ impl Parameter {
         Self(ColumnData::Guid(Some(guid)))
     }
 
+    pub(super) fn bytes(bytes: Vec<u8>) -> Self {
+        Self(ColumnData::Binary(Some(Cow::Owned(bytes))))
+    }
+
     pub(super) fn count(count: u64) -> Self {
         Self(ColumnData::I64(Some(i64::try_from(count).unwrap_or(i64::MAX))))
     }

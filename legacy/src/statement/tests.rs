@@ -1,6 +1,7 @@
 use mapping::{
     catalog::{LegacyTable, SqlType},
     plan::SourceColumn,
+    position::Lsn,
     value::{Decimal, LegacyValue},
 };
 
@@ -92,6 +93,7 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
     let end = KeyRange { after: Some(key("00017")), up_to: None };
     let unpaid = Condition::new("[MonthlyTotal] > 0 OR [Terms] IS NULL -- unpaid").unwrap();
     let token = uuid::Uuid::nil();
+    let lsn = Lsn::from_bytes([0, 0, 0, 0x27, 0, 0, 1, 0xf4, 0, 3]);
     vec![
         ("Session options", Statement::options()),
         ("Session options", Statement::lock_timeout()),
@@ -111,6 +113,8 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
         ("CDC", Statement::max_lsn()),
         ("CDC", Statement::min_lsn("dbo_Contract")),
         ("CDC", Statement::last_change("dbo_Contract")),
+        ("CDC", changed(contract, "dbo_Contract", (Lsn::ZERO, lsn), 100_000).unwrap()),
+        ("CDC", changed(rate, "dbo_SpaceRate", (lsn, lsn), 7).unwrap()),
         ("Type names", Statement::object_types(&LegacyTable::new("dbo", "XPObjectType"))),
         ("Cutting a table into ranges", split(rate, 50_000).unwrap()),
         ("Reading a range", range(contract, &KeyRange::default(), None).unwrap()),
@@ -132,9 +136,31 @@ fn every_statement() -> Vec<(&'static str, Statement)> {
             "Rows by key, as text",
             texts_by_keys(rate, &rate.columns.iter().collect::<Vec<_>>(), &[rate_key(7)]).unwrap(),
         ),
+        ("Totals", every_total()),
         ("The marker", Statement::put_marker(token)),
         ("The marker", Statement::find_marker(token)),
     ]
+}
+
+/// Each kind of total.
+fn every_total() -> Statement {
+    let total = |column: Option<&str>, kind| Total { column: column.map(str::to_owned), kind };
+    let signed = || Some("SignedOn");
+    let mut columns = contract().columns;
+    columns.push(SourceColumn {
+        name: "SignedOn".to_owned(),
+        sql_type: SqlType::DateTime,
+        lob: false,
+        key: false,
+    });
+    let totals = [
+        total(None, TotalKind::Count),
+        total(Some("Terms"), TotalKind::Count),
+        total(Some("MonthlyTotal"), TotalKind::Sum),
+        total(signed(), TotalKind::Min(vec!["1753-01-01".to_owned(), "1900-01-01".to_owned()])),
+        total(signed(), TotalKind::Max(Vec::new())),
+    ];
+    super::totals((&contract().table, &columns), &totals).unwrap()
 }
 
 #[test]

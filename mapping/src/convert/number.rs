@@ -3,7 +3,7 @@
 use super::{Converted, Fault, Wrote, wrong_type};
 use crate::{
     decimal::{self, Misfit, Round},
-    encode,
+    encode::{self, Mutant},
     value::{Decimal, LegacyValue},
 };
 
@@ -155,7 +155,7 @@ pub(super) fn money(value: &LegacyValue<'_>, rule: &NumberRule, out: &mut Vec<u8
         Misfitting::Misfit(Misfit::Range) => Fault::new("money.range", MONEY_RANGE),
     })?;
     let minor = i64::try_from(unscaled).map_err(|_| Fault::new("money.range", MONEY_RANGE))?;
-    encode::put_i64(out, minor);
+    encode::put_i64(out, minor + i64::from(Mutant::MinorUnit.is_on()));
     Ok(Wrote::Field)
 }
 

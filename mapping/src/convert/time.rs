@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use super::{Converted, Fault, Wrote, wrong_type};
 use crate::{
-    encode::{self, EPOCH_DAYS, EPOCH_MICROSECONDS, TICKS_PER_DAY, TICKS_PER_MICROSECOND},
+    encode::{self, EPOCH_DAYS, EPOCH_MICROSECONDS, Mutant, TICKS_PER_DAY, TICKS_PER_MICROSECOND},
     value::{LegacyValue, TICKS_PER_SECOND},
     zone::{Gap, NoInstant, Overlap, Zone},
 };
@@ -86,7 +86,7 @@ pub(super) fn date(
         None if DAYS.contains(&day) => day - EPOCH_DAYS,
         None => return Err(out_of_range()),
     };
-    encode::put_i32(out, days);
+    encode::put_i32(out, days - i32::from(Mutant::Day.is_on()));
     Ok(Wrote::Field)
 }
 
@@ -127,7 +127,8 @@ fn put_sentinel(sentinel: Sentinel, out: &mut Vec<u8>) -> Wrote {
 }
 
 fn put_timestamp(ticks: i64, truncate: bool, out: &mut Vec<u8>) -> Converted {
-    encode::put_i64(out, microseconds(ticks, truncate)? - EPOCH_MICROSECONDS);
+    let late = i64::from(Mutant::Hour.is_on()) * 3_600_000_000;
+    encode::put_i64(out, microseconds(ticks, truncate)? - EPOCH_MICROSECONDS + late);
     Ok(Wrote::Field)
 }
 

@@ -1,5 +1,7 @@
 //! `numeric` in Postgres's binary form.
 
+use super::Mutant;
+
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 
@@ -22,7 +24,7 @@ pub(crate) fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
     let count = i16::try_from(used.len()).unwrap_or_default();
     let highest = i16::try_from(high).unwrap_or_default();
     let weight = if used.is_empty() { 0 } else { highest - 1 - scale_groups };
-    let sign = if unscaled < 0 { NEGATIVE } else { POSITIVE };
+    let sign = if unscaled < 0 && !Mutant::NumericSign.is_on() { NEGATIVE } else { POSITIVE };
 
     out.extend_from_slice(&(8 + 2 * i32::from(count)).to_be_bytes());
     out.extend_from_slice(&count.to_be_bytes());

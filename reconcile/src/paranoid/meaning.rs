@@ -242,7 +242,7 @@ fn number(text: &str, shift: usize) -> Option<(bool, String, String)> {
 }
 
 /// To the microsecond, which is all that Postgres holds.
-fn moment(text: &str) -> Option<NaiveDateTime> {
+pub(crate) fn moment(text: &str) -> Option<NaiveDateTime> {
     let (day, time) = text.split_once(['T', 't', ' '])?;
     let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
     let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();

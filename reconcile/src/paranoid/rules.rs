@@ -18,6 +18,8 @@ pub struct Rules {
 /// What is known of an entity.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EntityRules {
+    /// Whether every row of its tables is its own: neither a type nor a condition chooses.
+    pub(crate) takes_all: bool,
     pub(crate) columns: Vec<ColumnRule>,
     /// Columns without a rule, and why.
     pub(crate) not_covered: Vec<(String, String)>,
@@ -68,7 +70,8 @@ impl Rules {
 type Lookups = BTreeMap<String, BTreeMap<String, String>>;
 
 fn read_entity(entity: &Table, lookups: &Lookups) -> EntityRules {
-    let mut rules = EntityRules::default();
+    let chooses = ["type", "where"].iter().any(|key| entity.contains_key(*key));
+    let mut rules = EntityRules { takes_all: !chooses, ..EntityRules::default() };
     if let Some(version) = text(entity, "version") {
         rules.columns.push(ColumnRule {
             target: "version".to_owned(),

@@ -64,7 +64,7 @@ pub(super) struct Texts<'a> {
 }
 
 impl Pass for Texts<'_> {
-    async fn read_legacy(&mut self, link: &mut Link) -> Result<(), Error> {
+    async fn read_legacy(&mut self, link: &mut Link, _low: Option<Lsn>) -> Result<(), Error> {
         for half in &mut self.halves {
             let Some(plan) = entity(&self.scan.plan, half.entity) else { continue };
             let Some(rules) = self.rules.entity(&plan.name) else { continue };

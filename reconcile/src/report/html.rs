@@ -150,7 +150,15 @@ fn sentence(report: &Report) -> String {
     match report.verdict {
         Verdict::Equal => match report.tier {
             Tier::Full => format!("Each of {compared} is accounted for{at}; none differs."),
-            _ => format!("None of {compared} that were looked at differs{at}."),
+            Tier::Quick { .. } => format!("The totals of {compared} agree{at}."),
+            Tier::Sample { .. } => {
+                format!("None of {compared} that were looked at differs{at}.")
+            }
+            Tier::Since { .. } => {
+                format!(
+                    "{compared} of the last full run were compared with the target{at}; none differs."
+                )
+            }
         },
         Verdict::InFlight => format!(
             "Nothing is known to differ{at}, but {} moved faster than they could be compared: {}.",

@@ -55,6 +55,7 @@ fn report(verdict: Verdict) -> Report {
         verdict,
         evidence: Evidence::ConfirmedTwice { reason: EVIL.to_owned() },
         tier: Tier::Full,
+        resumed: None,
         independent: None,
         low: Some("00000027:00000758:0005".to_owned()),
         marker: None,

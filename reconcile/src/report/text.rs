@@ -82,6 +82,12 @@ impl Report {
         if let Some(sentence) = self.tier.sentence() {
             writeln!(out, "{sentence}")?;
         }
+        for table in self.tier.read_whole() {
+            writeln!(out, "read whole: {} ({})", table.column, table.reason)?;
+        }
+        if let Some(resumed) = &self.resumed {
+            writeln!(out, "{}", resumed.sentence())?;
+        }
         match &self.evidence {
             Evidence::Marker => Ok(()),
             Evidence::MarkerNotPassed => writeln!(

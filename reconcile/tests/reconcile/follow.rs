@@ -1,8 +1,12 @@
 //! A stream in small: brings what CDC captured, as the connector and the consumer do.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use mapping::{
+    catalog::Catalog,
     plan::{SourceOp, TableId, TableRole},
     position::{Lsn, Position},
     value::LegacyValue,
@@ -12,12 +16,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lab::{Change, Lab};
 
-/// Follows the log until it is stopped, `lag` behind and in small steps.
+/// Commits that are applied at a time.
+const COMMITS: usize = 1_000;
+
+/// Follows the log until it is stopped, `lag` behind.
 pub(crate) async fn follow(lab: &Lab, from: Lsn, lag: Duration, stop: CancellationToken) {
+    let carried = AtomicU64::new(0);
+    follow_counted(lab, (from, &carried), lag, stop).await;
+}
+
+/// As [`follow`], and counts the transactions that it has brought.
+pub(crate) async fn follow_counted(
+    lab: &Lab,
+    (from, carried): (Lsn, &AtomicU64),
+    lag: Duration,
+    stop: CancellationToken,
+) {
     let log = lab.database.log();
+    let catalog = lab.database.catalog();
     let mut after = from;
     loop {
-        let commits = log.read(after, 20).unwrap();
+        let commits = log.read(after, COMMITS).unwrap();
         if commits.is_empty() {
             if stop.is_cancelled() {
                 return;
@@ -41,12 +60,13 @@ pub(crate) async fn follow(lab: &Lab, from: Lsn, lag: Duration, stop: Cancellati
                     Operation::Insert | Operation::Update => SourceOp::Upsert,
                 };
                 let row = change.after.as_ref().or(change.before.as_ref()).unwrap();
-                changes.extend(mapped(lab, &change.table.table, row, op, position));
+                changes.extend(mapped((lab, &catalog), &change.table.table, row, op, position));
             }
         }
         if !changes.is_empty() {
             lab.apply(changes).await;
         }
+        carried.fetch_add(u64::try_from(commits.len()).unwrap(), Ordering::Relaxed);
         if let Some(lsn) = passed {
             lab.pass(lsn).await;
         }
@@ -54,7 +74,7 @@ pub(crate) async fn follow(lab: &Lab, from: Lsn, lag: Duration, stop: Cancellati
 }
 
 fn mapped(
-    lab: &Lab,
+    (lab, catalog): (&Lab, &Catalog),
     table: &mapping::catalog::LegacyTable,
     row: &Row,
     op: SourceOp,
@@ -64,7 +84,6 @@ fn mapped(
     if !matches!(plan.role, TableRole::Entities(_)) {
         return None;
     }
-    let catalog = lab.database.catalog();
     let names = &catalog.table(table)?.columns;
     let all = row.values();
     let value = |name: &str| {

@@ -3,6 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test may fail loudly and say what it saw"
 )]
 
@@ -12,7 +14,11 @@ mod filters;
 mod follow;
 mod lab;
 mod moving;
+mod mutants;
 mod objects;
 mod paranoid;
+mod quick;
 mod repair;
+mod resume;
+mod since;
 mod tiers;

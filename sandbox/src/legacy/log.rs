@@ -151,6 +151,32 @@ impl Inner {
         Some(found.map(|committed| committed.lsn).filter(|lsn| *lsn >= lowest))
     }
 
+    /// The images of an instance's change table after the first LSN and up to the second, and which
+    /// table they are of; `None` for an unknown instance.
+    pub(crate) fn changes_between(
+        &self,
+        capture_instance: &str,
+        (after, up_to): (Lsn, Lsn),
+    ) -> Option<(usize, Vec<Row>)> {
+        let is_same = |name: Option<&str>| {
+            name.is_some_and(|name| name.eq_ignore_ascii_case(capture_instance))
+        };
+        let index = self
+            .layouts
+            .iter()
+            .position(|layout| is_same(layout.table.capture_instance.as_deref()))?;
+        let state = self.read();
+        let lowest = state.log.instance(index)?;
+        let captured = state.log.entries.iter().take(state.log.captured_count);
+        let commits = captured.map(|entry| &entry.committed).filter(|committed| {
+            committed.lsn > after && committed.lsn <= up_to && committed.lsn >= lowest
+        });
+        let changes = commits.flat_map(|committed| &committed.changes);
+        let ours = changes.filter(|change| is_same(change.table.capture_instance.as_deref()));
+        let images = ours.flat_map(|change| change.before.iter().chain(&change.after).cloned());
+        Some((index, images.collect()))
+    }
+
     pub(crate) fn min_lsn(&self, capture_instance: &str) -> Option<Lsn> {
         let index = self.layouts.iter().position(|layout| {
             let instance = layout.table.capture_instance.as_deref();

@@ -18,6 +18,10 @@ impl Row {
         Self { layout, record }
     }
 
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// Its values in table column order.
     #[must_use]
     pub fn values(&self) -> Vec<LegacyValue<'static>> {

@@ -4,6 +4,7 @@
 //! every match ends by writing the statement again from the parts that it understood and
 //! comparing that with what was parsed. All else is error 102, with the text.
 
+mod changes;
 mod condition;
 mod error;
 mod expression;
@@ -15,6 +16,7 @@ mod shape;
 mod split;
 mod system;
 mod text;
+mod totals;
 
 use sqlparser::{ast::Statement, dialect::MsSqlDialect, parser::Parser};
 
@@ -57,7 +59,15 @@ pub(crate) fn run(
     let database = session.database().clone();
     let scope = shape::Scope { database: &database, snapshot: &snapshot, parameters };
     if let Statement::Query(query) = statement {
-        for shape in [system::last_change, range::run, keys::run, split::run, system::count] {
+        for shape in [
+            system::last_change,
+            changes::run,
+            range::run,
+            keys::run,
+            split::run,
+            system::count,
+            totals::run,
+        ] {
             if let Some(cursor) = shape(query, scope)? {
                 return Ok(Outcome::Rows(Box::new(cursor)));
             }

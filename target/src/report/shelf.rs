@@ -13,7 +13,7 @@ pub struct RunSummary {
     pub id: i64,
     /// What was compared.
     pub scope: String,
-    /// `full` or `sample`.
+    /// `full`, `sample`, `quick` or `since`.
     pub tier: String,
     /// `running`, `equal`, `different`, `undecided` or `failed`.
     pub state: String,

@@ -75,6 +75,7 @@ pub(crate) async fn make_green(lab: &Lab) {
             in_flight_rows: 0,
             quarantined_rows: 0,
             ignored_rows: 0,
+            as_of_ms: None,
         };
         lab.target.store_verdict(run, &verdict).await.expect("stored");
     }

@@ -1,6 +1,6 @@
 //! The model: what SQL Server, its capture job, Debezium, the backfill and apply do, in small.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::position::{Lsn, Position};
 
@@ -14,12 +14,15 @@ pub(super) enum Defect {
     Changed,
     /// A change that the stream never brought.
     Lost,
+    /// A change that CDC logged and the stream lost.
+    Dropped,
     Unreported,
 }
 
 struct Change {
     key: Option<u32>,
     content: Option<u64>,
+    is_lost: bool,
 }
 
 struct Chunk {
@@ -106,7 +109,7 @@ impl World {
             Some(content) => drop(self.legacy.insert(key, content)),
             None => drop(self.legacy.remove(&key)),
         }
-        self.log.push(Change { key: Some(key), content });
+        self.log.push(Change { key: Some(key), content, is_lost: false });
     }
 
     /// Makes a cold row wrong; `None` when no cold row is left.
@@ -117,6 +120,11 @@ impl World {
             Defect::Extra => drop(self.legacy.remove(&key)),
             Defect::Changed => self.target.rows.get_mut(&key)?.0 += 1,
             Defect::Lost => *self.legacy.get_mut(&key)? += 7,
+            Defect::Dropped => {
+                let content = self.legacy.get(&key).copied()? + 7;
+                self.commit(key, Some(content));
+                self.log.last_mut()?.is_lost = true;
+            }
             Defect::Unreported => *self.legacy.get_mut(&key)? = 7,
         }
         Some(key)
@@ -143,6 +151,20 @@ impl World {
         self.captured.checked_sub(1).map(lsn)
     }
 
+    /// The capture job sees everything that was committed.
+    pub(super) fn capture_all(&mut self) {
+        self.captured = self.log.len();
+    }
+
+    /// The keys of captured changes after an LSN, as a change table has them.
+    pub(super) fn changed_since(&self, from: Lsn) -> BTreeSet<u32> {
+        let captured = self.log.iter().take(self.captured).enumerate();
+        captured
+            .filter(|(index, _)| lsn(*index) > from)
+            .filter_map(|(_, change)| change.key)
+            .collect()
+    }
+
     pub(super) fn read_legacy(&self, key: u32) -> Option<u64> {
         self.legacy.get(&key).copied()
     }
@@ -156,7 +178,7 @@ impl World {
     }
 
     pub(super) fn put_marker(&mut self) -> Lsn {
-        self.log.push(Change { key: None, content: None });
+        self.log.push(Change { key: None, content: None, is_lost: false });
         let marker = self.log.len() - 1;
         self.noise();
         // `put_marker` comes back when the capture job has seen it.
@@ -226,7 +248,7 @@ impl World {
     }
 
     fn deliver(&mut self, index: usize) {
-        let Change { key: Some(key), content } = self.log[index] else { return };
+        let Change { key: Some(key), content, is_lost: false } = self.log[index] else { return };
         self.apply(key, content, Position::streamed(lsn(index), 1));
     }
 

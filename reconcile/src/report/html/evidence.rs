@@ -57,6 +57,12 @@ pub(super) fn evidence(page: &mut Page, report: &Report, around: &Around) {
         ("mapping version", report.mapping_version.clone()),
         ("run", report.run.clone()),
     ];
+    if let Some(resumed) = &report.resumed {
+        facts.push(("went on with", resumed.sentence()));
+    }
+    for table in report.tier.read_whole() {
+        facts.push(("read whole", format!("{}: {}", table.column, table.reason)));
+    }
     if let Some(check) = &report.independent {
         let found = match check.disagreements {
             0 => "no disagreement".to_owned(),

@@ -96,7 +96,7 @@ fn select(
 }
 
 /// A value as text; `None` for NULL, and for a style that is not one of the type's.
-fn show(
+pub(super) fn show(
     value: &LegacyValue<'_>,
     sql_type: Option<&SqlType>,
     style: u32,
