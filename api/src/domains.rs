@@ -7,6 +7,7 @@ mod payments;
 mod properties;
 mod property_owners;
 mod record;
+pub mod statements;
 mod tenants;
 mod transition;
 mod view;
