@@ -19,10 +19,11 @@ $$;
 do $$
 declare
   superuser boolean := (select rolsuper from pg_roles where rolname = current_user);
+  -- Since 16 a creator is a member of his role without the right to SET it.
+  may boolean := case when current_setting('server_version_num')::int >= 160000
+    then pg_has_role('ficus_work', 'set') else pg_has_role('ficus_work', 'member') end;
 begin
-  if superuser or case when current_setting('server_version_num')::int >= 160000
-      then pg_has_role(current_user, 'ficus_work', 'set') else pg_has_role(current_user, 'ficus_work', 'member') end
-  then
+  if superuser or may then
     return;
   end if;
   for attempt in 1..20 loop
@@ -44,3 +45,5 @@ begin
   execute format('grant connect on database %I to ficus_work', current_database());
 end
 $$;
+
+grant usage on schema public to ficus_work;

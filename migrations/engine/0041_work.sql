@@ -35,7 +35,7 @@ create table ficus.work_slot (
   constraint work_slot_pkey primary key (job, due)
 );
 
-grant usage on schema ficus, public to ficus_work;
+grant usage on schema ficus to ficus_work;
 grant select, insert, update, delete on ficus.work_run to ficus_work;
 grant select, insert, update (events) on ficus.work_slot to ficus_work;
 grant select on ficus.work_run, ficus.work_slot to ficus_reader;

@@ -138,14 +138,13 @@ impl Handler for Gateway {
 
 /// Where a request goes to is the configuration's alone: no hole before the path.
 fn url_template(setting: &str, text: &str) -> Result<Template, Error> {
-    let url = http::address(setting, text)?;
+    http::address(setting, text)?;
     let whole = Template::parse(text, Writing::Percent);
     let whole = whole.map_err(|why| Error::setting(setting, why))?;
-    let authority = url.authority();
-    let beginning: String = text.chars().take_while(|c| !matches!(c, '{')).collect();
-    let path = beginning.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']));
-    let has_holes = text.contains("{{");
-    if has_holes && path.is_none() || authority.contains(['{', '}', '%']) {
+    let is_behind_host = text.split_once("{{").is_none_or(|(before, _)| {
+        before.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?']))
+    });
+    if !is_behind_host {
         let why = "a hole may stand in the path or the query only, behind the host";
         return Err(Error::setting(setting, why));
     }

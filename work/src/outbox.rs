@@ -136,7 +136,7 @@ pub(crate) async fn end(pool: &PgPool, taken: &Taken, end: &End) -> Result<bool,
            update outbox set lease = null, last_error = $5,
              state = case $4 when 'retry' then 'pending' else $4 end,
              done_at = case $4 when 'done' then now() end,
-             payload = case when $7 then payload - array(select jsonb_object_keys(payload)) else payload end,
+             payload = case when $7 then '{}'::jsonb else payload end,
              available_at = case $4 when 'retry' then now() + make_interval(secs => $6::float8 / 1000)
                             else available_at end
            where id = $1 and lease = $2 and state = 'pending' returning id),

@@ -329,7 +329,8 @@ async fn listen(pool: PgPool, woken: Arc<Notify>) {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen(CHANNEL).await?;
             loop {
-                listener.recv().await?;
+                // `None` is a lost connection: what was told meanwhile was told to nobody.
+                drop(listener.try_recv().await?);
                 woken.notify_one();
             }
         };

@@ -74,6 +74,10 @@ impl Template {
     fn write(&self, text: &mut String, value: &Value, name: &str) -> Result<(), Failure> {
         match (self.writing, value) {
             (Writing::Json, value) => text.push_str(&value.to_string()),
+            // A path's own words for "here" and "one up", which encoding does not change.
+            (Writing::Percent, Value::String(value)) if matches!(value.as_str(), "." | "..") => {
+                return Err(Failure::permanent(format!("`{name}` of the payload is no value")));
+            }
             (Writing::Percent, Value::String(value)) => percent(text, value),
             (Writing::Percent, Value::Number(_) | Value::Bool(_)) => {
                 percent(text, &value.to_string());

@@ -427,6 +427,12 @@ pub(crate) const KEYS: &[Key] = &[
         Some("127.0.0.1:8080"),
         "address of ficus serve; port 0 takes a free one",
     ),
+    key(
+        "api.attachment_bytes_max",
+        Kind::Number(1, (1 << 31) - 1),
+        Some("26214400"),
+        "bytes of the largest file that is taken for a contract",
+    ),
     key("api.cursor_key", Kind::Secret, None, "signs list cursors; the same for all processes"),
     key("log.level", Kind::Text, Some("warn"), "filter, such as info or target=debug,warn"),
     key(

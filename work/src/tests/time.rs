@@ -33,8 +33,11 @@ async fn a_new_event_wakes_a_worker_that_polls_once_an_hour() {
                    where datname = current_database() and query ilike 'listen%'";
     lab.until(listens, "1").await;
     // A listener that is cut off comes back.
-    lab.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and datname = current_database()").await;
-    lab.until(listens, "1").await;
+    let pid = "select max(pid)::text from pg_stat_activity
+               where datname = current_database() and query ilike 'listen%'";
+    let old = lab.text(pid).await;
+    lab.sql(&format!("select pg_terminate_backend({old})")).await;
+    lab.until(&format!("select (({pid}) <> '{old}')::text"), "true").await;
     lab.write("x", json!({})).await;
     lab.until("select state from outbox", "done").await;
     running.stop().await;

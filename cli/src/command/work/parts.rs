@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use api::domains::statements::{MonthlyStatements, RENDER, Statements};
 use chrono_tz::Tz;
-use secrecy::SecretString;
 use target::Pool;
 use work::{Gateway, Handler, Limits, Route, Routes, Schedule, Webhook, gateway};
 
@@ -128,7 +127,7 @@ fn gateway(
     let text = |key| settings.text(key).unwrap_or_default();
     let gateway = gateway::Settings {
         prefix,
-        url: SecretString::clone(&url),
+        url,
         method: text(method),
         content_type: text(content_type),
         body: text(body),
