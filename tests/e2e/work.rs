@@ -52,7 +52,7 @@ impl Receiver {
         let id = request.headers()["webhook-id"].to_str().expect("an id").to_owned();
         let body = http_body_util::BodyExt::collect(request.into_body()).await?.to_bytes();
         let chance: u32 = rand::rng().random_range(0..100);
-        tokio::time::sleep(Duration::from_millis(u64::from(chance / 10))).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(chance / 2))).await;
         let mut response = hyper::Response::new(Full::default());
         if chance < 5 {
             *response.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
@@ -154,7 +154,7 @@ impl Office {
     }
 }
 
-const EVENTS: usize = 240;
+const EVENTS: usize = 500;
 const KILLS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +184,7 @@ async fn killed_at_random_instants_no_event_is_lost_and_duplicates_have_the_same
             .map(|_| office.ficus(&["work"], &environment).spawn().expect("it starts"))
             .collect();
         office.until_begun(Duration::from_millis(random.random_range(300..5_000))).await;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
         for worker in &mut workers {
             worker.kill().await.expect("killed");
         }
