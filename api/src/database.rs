@@ -108,7 +108,7 @@ pub async fn check_role(pool: &PgPool) -> Result<(), Error> {
                           and pg_has_role(r.oid, c.relowner, 'member')) then 'owns tables' \
            when exists (select from pg_roles as other \
                         where (other.rolsuper or other.rolbypassrls \
-                               or other.rolname in ('ficus_owner', 'ficus_engine', 'ficus_reader')) \
+                               or other.rolname in ('ficus_owner', 'ficus_engine', 'ficus_reader', 'ficus_work')) \
                           and pg_has_role(r.oid, other.oid, 'member')) \
              then 'is a member of a role that sees every row' \
            when not pg_has_role(r.oid, 'ficus_api', 'usage') then 'is no member of ficus_api' \

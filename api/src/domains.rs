@@ -1,5 +1,6 @@
 //! The domains that this API can serve. A domain's routes stand together in one file.
 
+mod attachments;
 mod caller;
 mod contracts;
 mod invoices;
@@ -7,6 +8,7 @@ mod payments;
 mod properties;
 mod property_owners;
 mod record;
+pub mod statements;
 mod tenants;
 mod transition;
 mod view;
@@ -59,6 +61,7 @@ pub const TERRITORIES: &[Territory] = &[
     territory("contracts", "contracts"),
     territory("invoices", "invoices"),
     territory("payments", "payments"),
+    territory("attachments", "attachments"),
 ];
 
 /// The router of all domains, and what the document says of them. Whether a request comes here is
@@ -86,6 +89,10 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(payments::list))
         .routes(routes!(payments::get))
         .routes(routes!(payments::allocations))
+        .routes(routes!(attachments::list))
+        .routes(routes!(attachments::get))
+        .routes(routes!(attachments::of_contract, attachments::upload))
+        .routes(routes!(attachments::download))
 }
 
 #[cfg(test)]

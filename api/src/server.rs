@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 use sqlx::PgPool;
+use target::ObjectStore;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -53,6 +54,10 @@ pub struct Settings {
     pub cursor_key: Vec<u8>,
     /// Canonical keys from text, for `?legacy=`.
     pub legacy_keys: LegacyKeys,
+    /// Where files are; without it none is taken, and those that are there are not found.
+    pub objects: Option<ObjectStore>,
+    /// The largest file that is taken.
+    pub attachment_bytes_max: u64,
 }
 
 /// Why the server does not start.
@@ -82,6 +87,10 @@ pub struct App {
     pub signer: Signer,
     /// Canonical keys from text.
     pub legacy_keys: LegacyKeys,
+    /// Where files are.
+    pub objects: Option<ObjectStore>,
+    /// The largest file that is taken.
+    pub attachment_bytes_max: u64,
     routes: Routes,
     facade: Option<Facade>,
 }
@@ -110,6 +119,8 @@ pub async fn bind(
         pool,
         signer: Signer::new(&settings.cursor_key),
         legacy_keys: Arc::clone(&settings.legacy_keys),
+        objects: settings.objects,
+        attachment_bytes_max: settings.attachment_bytes_max,
         routes,
         facade,
     };

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod reconcile;
+mod work;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -11,12 +12,13 @@ pub(crate) use self::backfill::{BackfillAction, BackfillArgs};
 pub(crate) use self::reconcile::{
     ReconcileArgs, RepairMode, ReportCommand, ReportFiles, ReportShowArgs, ScheduleArgs, share,
 };
+pub(crate) use self::work::{WorkAction, WorkArgs};
 
 /// Moves a SQL Server (XPO/XAF) application to Postgres one domain at a time, while both run.
 ///
 /// Exit codes: 0 done and everything agrees; 1 done and something differs or is refused;
 /// 2 could not decide; 3 failed; 64 wrong usage or configuration; 130 stopped by a signal (but
-/// `consume` and `serve`, which run until one, end with 0). For `mapping check`, 1 means warnings
+/// `consume`, `serve` and `work`, which run until one, end with 0). For `mapping check`, 1 means warnings
 /// that are denied and 2 means errors.
 #[derive(Debug, Parser)]
 #[command(name = "ficus", version, propagate_version = true)]
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     Schedule(ScheduleArgs),
     /// Serve the domains that are cut over, pass everything else to the legacy application
     Serve(ServeArgs),
+    /// Handle the events of the outbox (SMS, push, webhooks, statements) and cron jobs, until stopped
+    Work(WorkArgs),
     /// List domains, hand one over, take it back
     #[command(subcommand)]
     Domain(DomainCommand),

@@ -17,6 +17,7 @@ mod schedule;
 mod serve;
 mod status;
 mod stream;
+mod work;
 
 pub(crate) use self::{
     backfill::{advance_domains, copy},
@@ -48,6 +49,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Report(command) => report::run(command, &settings).await,
         Command::Schedule(args) => Box::pin(schedule::run(args, &settings)).await,
         Command::Serve(args) => serve::run(args, &settings).await,
+        Command::Work(args) => Box::pin(work::run(args, &settings)).await,
         Command::Domain(command) => domain::run(command, &settings).await,
         Command::Quarantine(command) => quarantine::run(command, &settings).await,
         Command::Assess(args) => Box::pin(assess::run(args, &settings)).await,

@@ -74,6 +74,7 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
         )
         || matches!(cause.downcast_ref(), Some(target::Error::Settings { .. }))
         || matches!(cause.downcast_ref(), Some(cdc_consumer::Error::Settings { .. }))
+        || matches!(cause.downcast_ref(), Some(work::Error::Settings { .. }))
         || matches!(
             cause.downcast_ref(),
             Some(

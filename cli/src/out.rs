@@ -86,6 +86,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<backfill::Error>() {
             return of(&error.hint());
         }
+        if let Some(error) = cause.downcast_ref::<work::Error>() {
+            return of(&error.hint());
+        }
         if let Some(error) = cause.downcast_ref::<assess::Error>() {
             return of(&error.hint());
         }

@@ -154,6 +154,7 @@ pub(crate) fn postgres(settings: &Settings, role: Role) -> anyhow::Result<target
         Role::Engine => "target.engine_url",
         Role::Api => "target.api_url",
         Role::Reader => "target.reader_url",
+        Role::Work => "target.work_url",
     };
     let (url, set_role) = match settings.secret(key) {
         Some(url) => (url, false),
@@ -206,11 +207,20 @@ pub(crate) fn objects(settings: &Settings, plan: &Plan) -> anyhow::Result<Option
             crate::settings::environment_name("objects.url")
         )));
     };
+    Ok(Some(store_at(&url)?))
+}
+
+/// The object store, where one is set, for what the new side puts there itself.
+pub(crate) fn object_store(settings: &Settings) -> anyhow::Result<Option<ObjectStore>> {
+    settings.text("objects.url").as_deref().map(store_at).transpose()
+}
+
+fn store_at(url: &str) -> anyhow::Result<ObjectStore> {
     // What a store of another kind needs beside its URL: keys, region, endpoint.
     let options = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let options = options.filter(|(name, _)| name.starts_with("AWS_"));
-    Ok(Some(ObjectStore::open(&url, options)?))
+    Ok(ObjectStore::open(url, options)?)
 }
 
 /// Brings `XPObjectType`'s numbers into Postgres, so that the stream's first event can be

@@ -245,3 +245,21 @@ impl Batches {
         self.batches.iter().map(|batch| batch.object_bytes).sum()
     }
 }
+
+/// Where an object is whose content has this SHA-256: `sha256/ab/cdef…`, the hash in hex, cut so
+/// that no folder holds millions.
+#[must_use]
+pub fn object_address(digest: [u8; 32]) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut address = String::with_capacity(72);
+    address.push_str("sha256/");
+    for (index, byte) in digest.iter().enumerate() {
+        if index == 1 {
+            address.push('/');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            address.push(char::from(HEX.get(usize::from(digit)).copied().unwrap_or(b'0')));
+        }
+    }
+    address
+}

@@ -91,6 +91,9 @@ const MIGRATIONS: &[Migration] = embedded![
     1007 "hand_over",
     1008 "document_numbers",
     1009 "required",
+    1030 "outbox_work",
+    1031 "statements",
+    1032 "file_objects",
 ];
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum Role {
     Api,
     /// `ficus_reader`: reads, for reconcile and reports.
     Reader,
+    /// `ficus_work`: drains the outbox.
+    Work,
 }
 
 impl Role {
@@ -32,6 +34,7 @@ impl Role {
             Self::Engine => "ficus_engine",
             Self::Api => "ficus_api",
             Self::Reader => "ficus_reader",
+            Self::Work => "ficus_work",
         }
     }
 
@@ -39,7 +42,7 @@ impl Role {
     const fn statement_timeout(self) -> Duration {
         match self {
             Self::Owner | Self::Reader => Duration::ZERO,
-            Self::Engine => Duration::from_secs(60),
+            Self::Engine | Self::Work => Duration::from_secs(60),
             Self::Api => Duration::from_secs(10),
         }
     }
@@ -49,7 +52,7 @@ impl Role {
     const fn idle_timeout(self) -> Duration {
         match self {
             Self::Owner | Self::Reader | Self::Api => Duration::from_secs(60),
-            Self::Engine => Duration::from_secs(20),
+            Self::Engine | Self::Work => Duration::from_secs(20),
         }
     }
 }

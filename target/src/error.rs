@@ -173,8 +173,8 @@ impl Error {
             Self::Migrate { source } => match source.sqlstate.as_deref() {
                 Some("42501") => {
                     "run `ficus migrate` with a login that may create roles, or have an \
-                     administrator create ficus_owner, ficus_engine, ficus_api and ficus_reader \
-                     and grant them to this login"
+                     administrator create ficus_owner, ficus_engine, ficus_api, ficus_reader and \
+                     ficus_work, and grant them to this login"
                 }
                 _ => source.hint(),
             },

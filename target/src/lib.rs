@@ -74,7 +74,7 @@ pub use connect::{Role, Settings, connect, connect_lazy};
 pub use error::{Cause, Disposition, Error};
 pub use limit::BatchLimit;
 pub use migrate::{FIRST_PRODUCT_VERSION, ProductMigration, migrate};
-pub use objects::ObjectStore;
+pub use objects::{Chunks, ObjectStore, Spool};
 pub use prepare::Prepared;
 pub use sequence::cutover::SetSequence;
 pub use target::Target;

@@ -24,8 +24,8 @@ pub struct ProductMigration {
 /// The first version that a product may use.
 pub const FIRST_PRODUCT_VERSION: i64 = 1001;
 
-/// The first migration makes the roles; all others run as the owner that it made.
-const ROLES_VERSION: i64 = 1;
+/// These make the roles, as the login that migrates; all others run as the owner that they made.
+const ROLES_VERSIONS: [i64; 2] = [1, 40];
 
 const MIGRATION_TABLE: &str = "ficus.migration";
 
@@ -54,13 +54,15 @@ pub(crate) const ENGINE: &[(i64, &str, &str)] = engine_migrations![
     30 "0030_reconcile_tiers",
     31 "0031_schedule",
     32 "0032_reconcile_digest",
+    40 "0040_work_role",
+    41 "0041_work",
 ];
 
 /// Brings the database to this version of the engine and the product. Safe to run again and by
 /// several processes at once.
 ///
 /// `url` is a login that is a superuser, or that owns the database and may create roles (or is a
-/// member of the four roles already).
+/// member of the five roles already).
 ///
 /// # Errors
 /// [`Error::Migrate`] with the failing version; everything before it stays applied.
@@ -82,8 +84,9 @@ pub async fn migrate(url: &SecretString, product: &[ProductMigration]) -> Result
 }
 
 async fn run(connection: &mut PgConnection, product: &[ProductMigration]) -> Result<(), Error> {
-    let (roles, rest): (Vec<_>, Vec<_>) =
-        migrations(product)?.into_iter().partition(|migration| migration.version == ROLES_VERSION);
+    let (roles, rest): (Vec<_>, Vec<_>) = migrations(product)?
+        .into_iter()
+        .partition(|migration| ROLES_VERSIONS.contains(&migration.version));
     let version = server_version(connection).await?;
     if version < 150_000 {
         return Err(Error::Settings {

@@ -10,6 +10,8 @@
 //! they count. `s3://bucket/path` is S3 and what speaks like it (MinIO, R2); any other store of the
 //! `object_store` crate is a cargo feature of it away.
 
+mod stream;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
@@ -18,6 +20,8 @@ use mapping::row::RowBatch;
 use object_store::{ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path};
 
 use crate::{Error, Target, error::StoreCause};
+
+pub use self::stream::{Chunks, Spool};
 
 /// Puts at the same time.
 const PUTS: usize = 8;

@@ -12,4 +12,5 @@ mod reselect;
 mod road;
 mod scaffold;
 mod tidy;
+mod work;
 mod world;

@@ -12,7 +12,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cdc-consumer", &["mapping", "target"]),
     ("backfill", &["mapping", "legacy", "target"]),
     ("reconcile", &["mapping", "legacy", "target", "show"]),
-    ("api", &["target"]),
+    ("work", &[]),
+    ("api", &["target", "work"]),
     ("sandbox", &["mapping"]),
     ("spacehub", &["mapping", "sandbox"]),
 ];
@@ -23,8 +24,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("rdkafka", &["cdc-consumer"]),
     ("axum", &["api"]),
     ("clap", &["ficus"]),
-    ("sqlx", &["target", "api"]),
+    ("sqlx", &["target", "work", "api"]),
     ("object_store", &["target"]),
+    ("krilla", &["api"]),
 ];
 
 /// Rooms that a crate may not see because it must stay pure.

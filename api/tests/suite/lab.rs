@@ -62,10 +62,15 @@ pub(crate) fn legacy_keys() -> LegacyKeys {
     })
 }
 
+/// Small, so that a test meets it.
+pub(crate) const ATTACHMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 pub(crate) struct Lab {
     database: Database,
     /// As the superuser, whom row level security does not bind.
     pub(crate) admin: PgPool,
+    /// Where the files are that the API takes.
+    pub(crate) objects: tempfile::TempDir,
 }
 
 impl Lab {
@@ -78,7 +83,8 @@ impl Lab {
         server.create_database_from(&name, template).await.expect("a copy");
         let database = Database { server, name };
         let admin = pool(&database.url("postgres"), 4).await;
-        Self { database, admin }
+        let objects = tempfile::tempdir().expect("a folder");
+        Self { database, admin, objects }
     }
 
     /// As the API's role: a login of its own, that is a member of `ficus_api` and nothing else.
@@ -106,6 +112,11 @@ impl Lab {
         token
     }
 
+    fn object_store(&self) -> target::ObjectStore {
+        let url = format!("file://{}", self.objects.path().display());
+        target::ObjectStore::open(&url, []).expect("a store")
+    }
+
     pub(crate) async fn serve(&self) -> Server {
         self.serve_with(self.api_pool(4).await, None).await
     }
@@ -117,6 +128,8 @@ impl Lab {
             legacy_http,
             cursor_key: b"of the test".to_vec(),
             legacy_keys: legacy_keys(),
+            objects: Some(self.object_store()),
+            attachment_bytes_max: ATTACHMENT_BYTES_MAX,
         };
         let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
         let address = bound.address().expect("an address");

@@ -1,4 +1,5 @@
 //! The API on a real Postgres.
+mod attachments;
 #[cfg(test)]
 mod client;
 #[cfg(test)]

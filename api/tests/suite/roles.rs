@@ -16,6 +16,7 @@ async fn a_login_that_sees_more_is_refused() {
             "create role api_reader login noinherit in role ficus_api, ficus_reader",
             "sees every row",
         ),
+        ("create role api_work login in role ficus_api, ficus_work", "sees every row"),
         ("create role api_nobody login", "is no member of ficus_api"),
         ("create role api_plain login in role ficus_api", ""),
     ];

@@ -71,12 +71,15 @@ async fn check(settings: &Settings) -> anyhow::Result<Exit> {
     tell("legacy server", legacy(settings).await);
     tell("mapping files", mapping(settings).await);
     tell("migrations", parts::migrations(settings).map(|all| format!("{} files", all.len())));
-    for role in [Role::Owner, Role::Engine, Role::Api, Role::Reader] {
+    for role in [Role::Owner, Role::Engine, Role::Api, Role::Reader, Role::Work] {
         tell(&format!("Postgres as {}", role.name()), postgres(settings, role).await);
     }
     tell("Kafka", kafka(settings).await);
     if let Some(result) = objects(settings).await.transpose() {
         tell("object store", result);
+    }
+    if super::work::is_configured(settings) {
+        tell("workers", super::work::check(settings));
     }
     Ok(if red == 0 { Exit::Success } else { Exit::Usage })
 }

@@ -44,6 +44,8 @@ pub(crate) async fn bind(
         legacy_http: settings.text("legacy.http"),
         cursor_key: cursor_key(settings),
         legacy_keys: parts::legacy_keys(plan),
+        objects: parts::object_store(settings)?,
+        attachment_bytes_max: settings.number("api.attachment_bytes_max"),
     };
     Ok(api::bind(api, pool, stop).await?)
 }

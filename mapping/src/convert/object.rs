@@ -41,19 +41,7 @@ impl Content {
     }
 }
 
-/// Where an object with this content is: `sha256/ab/cdef…`, the hash in hex, cut so that no
-/// folder holds millions.
+/// Where an object with this content is.
 pub(crate) fn address(content: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut address = String::with_capacity(72);
-    address.push_str("sha256/");
-    for (index, byte) in Sha256::digest(content).iter().enumerate() {
-        if index == 1 {
-            address.push('/');
-        }
-        for digit in [byte >> 4, byte & 15] {
-            address.push(char::from(HEX.get(usize::from(digit)).copied().unwrap_or(b'0')));
-        }
-    }
-    address
+    crate::row::object_address(Sha256::digest(content).into())
 }

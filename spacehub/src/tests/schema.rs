@@ -11,7 +11,7 @@ async fn migrated() -> (Database, PgConnection) {
     let mut connection =
         PgConnection::connect(&database.url("postgres")).await.expect("a connection");
     // Other tests make the cluster's roles at the same moment.
-    for role in ["ficus_owner", "ficus_engine", "ficus_api", "ficus_reader"] {
+    for role in ["ficus_owner", "ficus_engine", "ficus_api", "ficus_reader", "ficus_work"] {
         let make = format!(
             "do $$ begin create role {role} nologin; \
              exception when duplicate_object or unique_violation then null; end $$"

@@ -38,7 +38,7 @@ async fn an_ordinary_login_that_may_create_roles_is_enough() {
     sqlx::raw_sql(login).execute(&mut admin).await.expect("a login");
     // The roles may be there already, made by another test: then they are granted by hand.
     let grants = "do $$ declare wanted text; begin
-        foreach wanted in array array['ficus_owner', 'ficus_engine', 'ficus_api', 'ficus_reader'] loop
+        foreach wanted in array array['ficus_owner', 'ficus_engine', 'ficus_api', 'ficus_reader', 'ficus_work'] loop
           if exists (select from pg_roles where rolname = wanted) then
             execute format('grant %I to ordinary with admin option', wanted);
           end if;
@@ -62,14 +62,14 @@ async fn an_ordinary_login_that_may_create_roles_is_enough() {
     .await
     .expect("the owner");
     assert_eq!(owner, "ficus_owner");
-    for role in [Role::Owner, Role::Engine, Role::Api, Role::Reader] {
+    for role in [Role::Owner, Role::Engine, Role::Api, Role::Reader, Role::Work] {
         let settings = Settings { url: url.clone(), role, set_role: true, max_connections: 1 };
         let pool = target::connect(&settings).await.expect("a pool");
         let name: String =
             sqlx::query_scalar("select current_user::text").fetch_one(&pool).await.expect("a name");
         assert_eq!(name, role.name());
         let read = sqlx::query("select from things").execute(&pool).await;
-        assert_eq!(read.is_ok(), role != Role::Api, "{role:?}");
+        assert_eq!(read.is_ok(), !matches!(role, Role::Api | Role::Work), "{role:?}");
         let payload = sqlx::query("select payload from ficus.quarantine").execute(&pool).await;
         assert_eq!(payload.is_ok(), matches!(role, Role::Owner | Role::Engine), "{role:?}");
         let ddl = sqlx::query("alter table things add x int").execute(&pool).await;
