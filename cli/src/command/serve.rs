@@ -1,5 +1,7 @@
 //! `ficus serve`.
 
+mod auth;
+
 use std::sync::Arc;
 
 use mapping::plan::Plan;
@@ -40,6 +42,8 @@ pub(crate) async fn bind(
         legacy_http: settings.text("legacy.http"),
         cursor_key: cursor_key(settings),
         legacy_keys: parts::legacy_keys(plan),
+        sessions: auth::sessions(settings)?,
+        limits: auth::limits(settings)?,
     };
     Ok(api::bind(api, pool, stop).await?)
 }
