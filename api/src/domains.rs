@@ -12,10 +12,10 @@ mod transition;
 mod view;
 mod write;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use std::sync::LazyLock;
+
+use utoipa::openapi::{PathItem, Paths};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     routes::{Route, Territory},
@@ -23,42 +23,29 @@ use crate::{
     sessions,
 };
 
-const fn read(path: &'static str, domain: &'static str) -> Route {
-    Route { method: "GET", path, domain }
-}
+/// What the document is called.
+pub(crate) const TITLE: &str = "Spacehub API";
 
-/// Every route, for the live manifest and for the switch.
-pub const ROUTES: &[Route] = &[
-    read("/v2/property-owners", "property-owners"),
-    read("/v2/property-owners/{id}", "property-owners"),
-    read("/v2/property-owners/{id}/properties", "properties"),
-    read("/v2/properties", "properties"),
-    read("/v2/properties/{id}", "properties"),
-    read("/v2/properties/{id}/spaces", "properties"),
-    read("/v2/spaces", "properties"),
-    read("/v2/spaces/{id}", "properties"),
-    read("/v2/tenants", "tenants"),
-    read("/v2/tenants/{id}", "tenants"),
-    read("/v2/contracts", "contracts"),
-    read("/v2/contracts/{id}", "contracts"),
-    read("/v2/contracts/{id}/items", "contracts"),
-    read("/v2/contracts/{id}/invoices", "invoices"),
-    Route { method: "POST", path: "/v2/contracts/{id}/transitions", domain: "contracts" },
-    read("/v2/invoices", "invoices"),
-    read("/v2/invoices/{id}", "invoices"),
-    read("/v2/invoices/{id}/lines", "invoices"),
-    read("/v2/payments", "payments"),
-    read("/v2/payments/{id}", "payments"),
-    read("/v2/payments/{id}/allocations", "payments"),
-    Route { method: "POST", path: "/auth/sign-in", domain: sessions::DOMAIN },
-    Route { method: "POST", path: "/auth/codes", domain: sessions::DOMAIN },
-    Route { method: "POST", path: "/auth/codes/sign-in", domain: sessions::DOMAIN },
-    Route { method: "POST", path: "/auth/token", domain: sessions::DOMAIN },
-    Route { method: "POST", path: "/auth/sign-out", domain: sessions::DOMAIN },
-    read("/auth/session", sessions::DOMAIN),
-    Route { method: "POST", path: "/v2/devices", domain: sessions::DOMAIN },
-    Route { method: "DELETE", path: "/v2/devices/{id}", domain: sessions::DOMAIN },
-];
+/// Every route with its domain, for the live manifest and for the switch: what the handlers'
+/// annotations say.
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    static PATHS: LazyLock<Paths> = LazyLock::new(|| router().into_openapi().paths);
+    PATHS.paths.iter().flat_map(|(path, item)| routes_of(path, item)).collect()
+});
+
+fn routes_of(path: &'static str, item: &'static PathItem) -> impl Iterator<Item = Route> {
+    let methods = [
+        ("GET", &item.get),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ];
+    methods.into_iter().filter_map(move |(method, operation)| {
+        let domain = operation.as_ref()?.tags.as_ref()?.first()?;
+        Some(Route { method, path, domain })
+    })
+}
 
 const fn territory(segment: &'static str, domain: &'static str) -> Territory {
     Territory { segment, domain }
@@ -76,43 +63,65 @@ pub const TERRITORIES: &[Territory] = &[
     territory("devices", sessions::DOMAIN),
 ];
 
-/// The router of all domains. Whether a request comes here is decided before it.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/v2/property-owners", get(property_owners::list))
-        .route("/v2/property-owners/{id}", get(property_owners::get))
-        .route("/v2/property-owners/{id}/properties", get(property_owners::properties))
-        .route("/v2/properties", get(properties::list))
-        .route("/v2/properties/{id}", get(properties::get))
-        .route("/v2/properties/{id}/spaces", get(properties::spaces_of))
-        .route("/v2/spaces", get(properties::spaces))
-        .route("/v2/spaces/{id}", get(properties::space))
-        .route("/v2/tenants", get(tenants::list))
-        .route("/v2/tenants/{id}", get(tenants::get))
-        .route("/v2/contracts", get(contracts::list))
-        .route("/v2/contracts/{id}", get(contracts::get))
-        .route("/v2/contracts/{id}/items", get(contracts::items))
-        .route("/v2/contracts/{id}/invoices", get(contracts::invoices))
-        .route("/v2/contracts/{id}/transitions", post(contracts::transition))
-        .route("/v2/invoices", get(invoices::list))
-        .route("/v2/invoices/{id}", get(invoices::get))
-        .route("/v2/invoices/{id}/lines", get(invoices::lines))
-        .route("/v2/payments", get(payments::list))
-        .route("/v2/payments/{id}", get(payments::get))
-        .route("/v2/payments/{id}/allocations", get(payments::allocations))
+/// The router of all domains, and what the document says of them. Whether a request comes here is
+/// decided before it. Methods of one path stand in one `routes!`.
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(property_owners::list))
+        .routes(routes!(property_owners::get))
+        .routes(routes!(property_owners::properties))
+        .routes(routes!(properties::list))
+        .routes(routes!(properties::get))
+        .routes(routes!(properties::spaces_of))
+        .routes(routes!(properties::spaces))
+        .routes(routes!(properties::space))
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::get))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::get))
+        .routes(routes!(contracts::items))
+        .routes(routes!(contracts::invoices))
+        .routes(routes!(contracts::transition))
+        .routes(routes!(invoices::list))
+        .routes(routes!(invoices::get))
+        .routes(routes!(invoices::lines))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::get))
+        .routes(routes!(payments::allocations))
+        .merge(sessions::router())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn routes_are_versioned_and_kebab_case() {
-        for route in ROUTES {
+        for route in &*ROUTES {
             let is_versioned = route.path.starts_with("/v2/") || route.path.starts_with("/auth/");
             assert!(is_versioned, "{}", route.path);
             assert!(!route.path.contains(['_', ' ']) && route.path.to_lowercase() == route.path);
         }
+    }
+
+    #[test]
+    fn every_operation_of_the_document_is_a_route_with_a_domain() {
+        let document = router().into_openapi();
+        let paths = &document.paths.paths;
+        let operations: usize = paths.values().map(routes_in).sum();
+        assert_eq!(ROUTES.len(), operations);
+        let domains: BTreeSet<&str> =
+            TERRITORIES.iter().map(|territory| territory.domain).collect();
+        for route in &*ROUTES {
+            assert!(domains.contains(route.domain), "{} has the tag {}", route.path, route.domain);
+        }
+    }
+
+    fn routes_in(item: &PathItem) -> usize {
+        let item = serde_json::to_value(item).expect("JSON");
+        item.as_object().expect("an object").len()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::language::Language;
 
@@ -17,7 +18,7 @@ mod words;
 pub use reason::Reason;
 
 /// The five codes of the convention. There is no sixth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the convention's own names")]
 pub enum Code {
@@ -190,16 +191,22 @@ impl Error {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope {
+/// What every error looks like.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Envelope {
     error: Inner,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorDetail)]
 struct Inner {
     code: Code,
+    /// For people, in Mongolian or English as `Accept-Language` asks.
     message: &'static str,
+    /// What is wrong, by field.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     details: Option<Value>,
 }
 

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod language;
 pub mod limits;
 pub mod money;
+pub mod openapi;
 pub mod page;
 pub mod reference;
 pub mod routes;

@@ -19,10 +19,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{hasher::Hasher, keys::Keys};
 use crate::server::App;
@@ -76,14 +73,14 @@ impl std::ops::Deref for Sessions {
 }
 
 /// The routes of this room.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/auth/sign-in", post(sign_in::by_password))
-        .route("/auth/codes", post(code::send))
-        .route("/auth/codes/sign-in", post(code::sign_in))
-        .route("/auth/token", post(refresh::refresh))
-        .route("/auth/sign-out", post(sign_out::sign_out))
-        .route("/auth/session", get(sign_out::current))
-        .route("/v2/devices", post(devices::register))
-        .route("/v2/devices/{id}", delete(devices::remove))
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sign_in::by_password))
+        .routes(routes!(code::send))
+        .routes(routes!(code::sign_in))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(sign_out::sign_out))
+        .routes(routes!(sign_out::current))
+        .routes(routes!(devices::register))
+        .routes(routes!(devices::remove))
 }

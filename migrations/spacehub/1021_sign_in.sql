@@ -48,13 +48,13 @@ create table sign_in_codes (
 create index sign_in_codes_age_idx on sign_in_codes (expires_at);
 
 -- Buckets. Nothing is lost with them but some seconds of patience, so they are not logged, and a
--- commit waits for no disk.
+-- commit waits for no disk. No index on the time: it would be written by every request, for the
+-- sake of a sweep that reads a small table.
 create unlogged table rate_limits (
     key bytea primary key,
     -- The theoretical arrival time of the generic cell rate algorithm.
     tat timestamptz not null
 ) with (fillfactor = 50);
-create index rate_limits_tat_idx on rate_limits (tat);
 
 -- What a user may be. Staff: a role that may do everything in the legacy system, or one that the
 -- operator names. Owner: his party is a living property owner. NULL: nothing here yet (tenants).

@@ -2,13 +2,14 @@
 
 use axum::{
     extract::{FromRequestParts, Path, Query},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use utoipa::{IntoParams, openapi::path};
 use uuid::Uuid;
 
-use crate::{Error, identity::Token, language::Language, page, reference, server::App};
+use crate::{Error, identity::Token, language::Language, openapi, page, reference, server::App};
 
 /// A request that shows a session token. Whether the session lives is asked in the transaction.
 pub(super) struct Caller {
@@ -32,25 +33,13 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let language = Language::of(&parts.headers);
         let token = Token::of(&parts.headers).map_err(|error| Failure(error, language))?;
-        if is_forged(&parts.method, &parts.headers) {
-            return Err(Failure(Error::Forbidden, language));
-        }
         Ok(Self { app: app.clone(), token, language })
     }
 }
 
-/// A write that a browser sends from another site with the session's cookie, which it adds by
-/// itself. (Our bodies are JSON, so such a request would also need a preflight, which nobody
-/// answers here.)
-fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    !method.is_safe()
-        && !headers.contains_key(header::AUTHORIZATION)
-        && matches!(site, Some("cross-site" | "same-site"))
-}
-
 /// The id in the path.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
 pub(super) struct Id(pub(super) Uuid);
 
 impl FromRequestParts<App> for Id {
@@ -87,5 +76,11 @@ impl FromRequestParts<App> for Asked {
             return Err(wrong("legacy", reason));
         }
         Ok(asked)
+    }
+}
+
+impl IntoParams for Asked {
+    fn into_params(within: impl Fn() -> Option<path::ParameterIn>) -> Vec<path::Parameter> {
+        openapi::ListQuery::into_params(within)
     }
 }

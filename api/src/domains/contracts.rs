@@ -7,11 +7,11 @@ use super::{
     caller::{Asked, Caller, Failure, Id},
     invoices::{INVOICES, Invoice},
     record::record,
-    transition::{Statuses, transition_to},
+    transition::{Statuses, Step, transition_to},
     view::{View, Within},
     write::Posted,
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, page::Page};
 
 record! {
     /// A contract.
@@ -20,8 +20,11 @@ record! {
         company_no: Option<String>,
         contract_no: Option<String>,
         tenant_id: Option<Uuid>,
+        #[schema(format = DateTime)]
         signed_on: Option<String>,
+        #[schema(format = Date)]
         start_date: Option<String>,
+        #[schema(format = Date)]
         end_date: Option<String>,
         status: Option<String>,
         currency: Option<String>,
@@ -30,6 +33,7 @@ record! {
         vat_rate: Option<f64>,
         /// Of single contracts only.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         terms: Option<String>,
         version: i32,
     }
@@ -51,7 +55,9 @@ record! {
         id: Uuid,
         line_no: Option<i32>,
         space_id: Option<Uuid>,
+        #[schema(format = Date)]
         valid_from: Option<String>,
+        #[schema(format = Date)]
         valid_to: Option<String>,
         area: Option<f64>,
         /// A rate with ten digits after the point, as text.
@@ -73,22 +79,30 @@ const ITEMS: View = View {
 };
 
 /// A page of them; with `?legacy=company/number`, the one of the old key.
+#[utoipa::path(get, path = "/v2/contracts", tag = "contracts", params(Asked),
+    responses((status = 200, body = Page<Contract>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Contract>(asked, &CONTRACTS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/contracts/{id}", tag = "contracts", params(Id),
+    responses((status = 200, body = Contract)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Contract>(id, &CONTRACTS).await
 }
 
 /// A page of a contract's items.
+#[utoipa::path(get, path = "/v2/contracts/{id}/items", tag = "contracts", params(Id, Asked),
+    responses((status = 200, body = Page<ContractItem>)))]
 pub(super) async fn items(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
     let within = Within { parent: &CONTRACTS, condition: "contract_id = $3", id };
     caller.list::<ContractItem>(asked, &ITEMS, Some(within)).await
 }
 
 /// A page of a contract's invoices.
+#[utoipa::path(get, path = "/v2/contracts/{id}/invoices", tag = "invoices", params(Id, Asked),
+    responses((status = 200, body = Page<Invoice>)))]
 pub(super) async fn invoices(
     caller: Caller,
     Id(id): Id,
@@ -102,6 +116,8 @@ const STATUSES: Statuses =
     Statuses { view: &CONTRACTS, domain: "contracts", topic: "contract.status-changed" };
 
 /// Takes a contract to another status: `{"to": "active"}`.
+#[utoipa::path(post, path = "/v2/contracts/{id}/transitions", tag = "contracts",
+    params(Id, Posted), request_body = Step, responses((status = 200, body = Contract)))]
 pub(super) async fn transition(
     caller: Caller,
     id: Id,

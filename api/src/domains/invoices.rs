@@ -8,7 +8,7 @@ use super::{
     record::record,
     view::{View, Within},
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, page::Page};
 
 record! {
     /// An invoice. Amounts are in minor units of its contract's currency.
@@ -16,8 +16,11 @@ record! {
         id: Uuid,
         invoice_no: Option<String>,
         contract_id: Option<Uuid>,
+        #[schema(format = DateTime)]
         issued_on: Option<String>,
+        #[schema(format = Date)]
         due_on: Option<String>,
+        #[schema(format = Date)]
         period_month: Option<String>,
         subtotal: Option<MinorUnits>,
         vat: Option<MinorUnits>,
@@ -61,16 +64,22 @@ const LINES: View = View {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/invoices", tag = "invoices", params(Asked),
+    responses((status = 200, body = Page<Invoice>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Invoice>(asked, &INVOICES, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/invoices/{id}", tag = "invoices", params(Id),
+    responses((status = 200, body = Invoice)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Invoice>(id, &INVOICES).await
 }
 
 /// A page of an invoice's lines.
+#[utoipa::path(get, path = "/v2/invoices/{id}/lines", tag = "invoices", params(Id, Asked),
+    responses((status = 200, body = Page<InvoiceLine>)))]
 pub(super) async fn lines(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
     let within = Within { parent: &INVOICES, condition: "invoice_id = $3", id };
     caller.list::<InvoiceLine>(asked, &LINES, Some(within)).await

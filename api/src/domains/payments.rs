@@ -8,7 +8,7 @@ use super::{
     record::record,
     view::{View, Within},
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, page::Page};
 
 record! {
     /// A payment. The bank's raw message is nobody's business here.
@@ -16,7 +16,9 @@ record! {
         id: Uuid,
         tenant_id: Option<Uuid>,
         property_owner_id: Option<Uuid>,
+        #[schema(format = DateTime)]
         paid_on: Option<String>,
+        #[schema(format = Date)]
         value_date: Option<String>,
         amount: Option<MinorUnits>,
         method: Option<String>,
@@ -54,16 +56,22 @@ const ALLOCATIONS: View = View {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/payments", tag = "payments", params(Asked),
+    responses((status = 200, body = Page<Payment>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Payment>(asked, &PAYMENTS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/payments/{id}", tag = "payments", params(Id),
+    responses((status = 200, body = Payment)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Payment>(id, &PAYMENTS).await
 }
 
 /// A page of a payment's allocations.
+#[utoipa::path(get, path = "/v2/payments/{id}/allocations", tag = "payments", params(Id, Asked),
+    responses((status = 200, body = Page<Allocation>)))]
 pub(super) async fn allocations(
     caller: Caller,
     Id(id): Id,

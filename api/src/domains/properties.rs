@@ -8,7 +8,7 @@ use super::{
     record::record,
     view::{View, Within},
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, page::Page};
 
 record! {
     /// A property.
@@ -66,16 +66,22 @@ const SPACES: View = View {
 };
 
 /// A page of properties.
+#[utoipa::path(get, path = "/v2/properties", tag = "properties", params(Asked),
+    responses((status = 200, body = Page<Property>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Property>(asked, &PROPERTIES, None).await
 }
 
 /// One property.
+#[utoipa::path(get, path = "/v2/properties/{id}", tag = "properties", params(Id),
+    responses((status = 200, body = Property)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Property>(id, &PROPERTIES).await
 }
 
 /// A page of a property's spaces.
+#[utoipa::path(get, path = "/v2/properties/{id}/spaces", tag = "properties", params(Id, Asked),
+    responses((status = 200, body = Page<Space>)))]
 pub(super) async fn spaces_of(
     caller: Caller,
     Id(id): Id,
@@ -86,11 +92,15 @@ pub(super) async fn spaces_of(
 }
 
 /// A page of spaces.
+#[utoipa::path(get, path = "/v2/spaces", tag = "properties", params(Asked),
+    responses((status = 200, body = Page<Space>)))]
 pub(super) async fn spaces(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Space>(asked, &SPACES, None).await
 }
 
 /// One space.
+#[utoipa::path(get, path = "/v2/spaces/{id}", tag = "properties", params(Id),
+    responses((status = 200, body = Space)))]
 pub(super) async fn space(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Space>(id, &SPACES).await
 }

@@ -9,6 +9,7 @@ use super::{
     record::record,
     view::{View, Within},
 };
+use crate::page::Page;
 
 record! {
     /// A property owner.
@@ -19,6 +20,7 @@ record! {
         phone: Option<String>,
         email: Option<String>,
         kind: Option<String>,
+        #[schema(format = DateTime)]
         created_on: Option<String>,
         version: i32,
     }
@@ -34,16 +36,22 @@ const OWNERS: View = View {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/property-owners", tag = "property-owners", params(Asked),
+    responses((status = 200, body = Page<PropertyOwner>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<PropertyOwner>(asked, &OWNERS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/property-owners/{id}", tag = "property-owners", params(Id),
+    responses((status = 200, body = PropertyOwner)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<PropertyOwner>(id, &OWNERS).await
 }
 
 /// A page of the owner's properties.
+#[utoipa::path(get, path = "/v2/property-owners/{id}/properties", tag = "properties", params(Id, Asked),
+    responses((status = 200, body = Page<Property>)))]
 pub(super) async fn properties(
     caller: Caller,
     Id(id): Id,

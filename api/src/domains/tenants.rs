@@ -8,7 +8,7 @@ use super::{
     record::record,
     view::View,
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, page::Page};
 
 record! {
     /// A tenant.
@@ -19,6 +19,7 @@ record! {
         phone: Option<String>,
         email: Option<String>,
         kind: Option<String>,
+        #[schema(format = DateTime)]
         created_on: Option<String>,
         credit_limit: Option<MinorUnits>,
         vat_payer: Option<bool>,
@@ -36,11 +37,15 @@ const TENANTS: View = View {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/tenants", tag = "tenants", params(Asked),
+    responses((status = 200, body = Page<Tenant>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Tenant>(asked, &TENANTS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/tenants/{id}", tag = "tenants", params(Id),
+    responses((status = 200, body = Tenant)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Tenant>(id, &TENANTS).await
 }

@@ -28,9 +28,11 @@ pub(super) struct Statuses {
     pub(super) topic: &'static str,
 }
 
-#[derive(Debug, Deserialize)]
+/// A step to another status.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Step {
+pub(super) struct Step {
+    /// The status that it shall have.
     to: String,
 }
 

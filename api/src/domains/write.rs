@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, Row as _};
 use target::domain::State;
+use utoipa::{IntoParams, openapi::path};
 use uuid::Uuid;
 
 use super::{caller::Failure, view::etag};
@@ -20,6 +21,7 @@ use crate::{
     Error,
     identity::Identity,
     language::Language,
+    openapi,
     routes::is_ours,
     server::{App, CORRELATION_ID},
 };
@@ -51,6 +53,12 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let language = Language::of(request.headers());
         Self::read_from(request, app).await.map_err(|error| Failure(error, language))
+    }
+}
+
+impl IntoParams for Posted {
+    fn into_params(within: impl Fn() -> Option<path::ParameterIn>) -> Vec<path::Parameter> {
+        openapi::WriteHeaders::into_params(within)
     }
 }
 

@@ -8,12 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Settings, keys::Pair};
 
 /// Where a client keeps its tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(as = SessionKind)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     /// In cookies, which no script can read.
@@ -47,26 +49,29 @@ pub(super) struct Grant {
     pub(super) refresh_life: Duration,
 }
 
-#[derive(Serialize)]
+/// Signed in. The tokens are here for mobile, and in cookies for web.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SignedIn {
+pub(super) struct SignedIn {
     user_id: Uuid,
+    /// `staff` or `owner`.
     role: String,
+    /// The property owner that the user is.
     owner_id: Option<Uuid>,
-    /// Seconds.
+    /// Seconds that the access token lives.
     expires_in: u64,
-    /// Seconds.
+    /// Seconds that the refresh token lives.
     refresh_expires_in: u64,
-    #[serde(flatten)]
-    tokens: Option<Tokens>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Tokens {
-    token_type: &'static str,
-    access_token: String,
-    refresh_token: String,
+    /// `Bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_token: Option<String>,
 }
 
 impl Grant {
@@ -75,19 +80,16 @@ impl Grant {
         let cookies = (kind == Kind::Web).then(|| {
             settings.cookies().set((&access, self.access_life), (&refresh, self.refresh_life))
         });
-        let tokens = match kind {
-            Kind::Web => None,
-            Kind::Mobile => {
-                Some(Tokens { token_type: "Bearer", access_token: access, refresh_token: refresh })
-            }
-        };
+        let is_mobile = kind == Kind::Mobile;
         let body = SignedIn {
             user_id: self.user_id,
             role: self.standing.role,
             owner_id: self.standing.owner_id,
             expires_in: self.access_life.as_secs(),
             refresh_expires_in: self.refresh_life.as_secs(),
-            tokens,
+            token_type: is_mobile.then_some("Bearer"),
+            access_token: is_mobile.then_some(access),
+            refresh_token: is_mobile.then_some(refresh),
         };
         let mut response = Json(body).into_response();
         append(response.headers_mut(), cookies.into_iter().flatten());

@@ -78,7 +78,7 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
         .await
         .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?
         .map_err(|_| refused(StatusCode::PAYLOAD_TOO_LARGE, "is too large or broke off"))?;
-    if bytes.is_empty() {
+    if bytes.is_empty() || *bytes == *b"null" {
         return parse(b"{}");
     }
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Sessions,
-    answer::{Grant, Kind},
+    answer::{Grant, Kind, SignedIn},
     audit,
     body::{Asked, Failure, From, checked},
     open::{self, Opening, as_sign_in},
@@ -34,22 +35,32 @@ const TOPIC: &str = "sms.send";
 /// Digits of a code.
 const DIGITS: usize = 6;
 
-#[derive(Deserialize)]
+/// Whom a code is for.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CodeRequest)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Number {
     /// With or without the country's code.
+    #[schema(min_length = 1, max_length = 32)]
     phone: String,
 }
 
-#[derive(Deserialize)]
+/// A code that came by SMS.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CodeSignIn)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entered {
+    /// The number that it was sent to.
+    #[schema(min_length = 1, max_length = 32)]
     phone: String,
+    #[schema(min_length = 1, max_length = 16)]
     code: String,
     kind: Kind,
 }
 
-/// `POST /auth/codes`: 202, whosever the number is.
+/// Sends a code to a property owner's telephone. 202, whosever the number is.
+#[utoipa::path(post, path = "/auth/codes", tag = "sessions", security(()),
+    request_body = Number, responses((status = 202)))]
 pub(super) async fn send(asked: Asked<Number>) -> Result<Response, Failure> {
     let Asked { app, from, body, .. } = asked;
     let sent = request(&app, &from, &body.phone).await;
@@ -125,7 +136,9 @@ fn words(language: Language, code: &str, minutes: u64) -> String {
     }
 }
 
-/// `POST /auth/codes/sign-in`.
+/// Signs in with a code.
+#[utoipa::path(post, path = "/auth/codes/sign-in", tag = "sessions", security(()),
+    request_body = Entered, responses((status = 200, body = SignedIn)))]
 pub(super) async fn sign_in(asked: Asked<Entered>) -> Result<Response, Failure> {
     let Asked { app, from, body, .. } = asked;
     let grant = enter(&app, &from, &body).await.map_err(|error| from.failure(error))?;

@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::{Asked, Failure};
@@ -26,7 +27,8 @@ use crate::{
 /// Tokens of Firebase have some 160 characters; the bound is the table's.
 const TOKEN_CHARACTERS_MAX: usize = 4096;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+/// What a device runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Platform {
     Android,
@@ -44,22 +46,28 @@ impl Platform {
     }
 }
 
-#[derive(Deserialize)]
+/// A device that wants messages.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeviceRegistration)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
     /// Firebase's token, spelled as the clients do.
+    #[schema(min_length = 1, max_length = 4096, pattern = "^[!-~]+$")]
     fcm_token: String,
     platform: Platform,
 }
 
-#[derive(Serialize)]
+/// A device that gets messages, until its session ends.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Device {
     id: Uuid,
     platform: Platform,
 }
 
-/// `POST /v2/devices`: 201; the same token again is the same device.
+/// Registers a device for push messages; the same token again is the same device.
+#[utoipa::path(post, path = "/v2/devices", tag = "sessions",
+    request_body = Registration, responses((status = 201, body = Device)))]
 pub(super) async fn register(asked: Asked<Registration>) -> Result<Response, Failure> {
     let Asked { app, from, headers, body } = asked;
     let token = Token::of(&headers).map_err(|error| from.failure(error))?;
@@ -93,7 +101,9 @@ async fn put(app: &App, token: Token, body: Registration) -> Result<Device, Erro
     .await
 }
 
-/// `DELETE /v2/devices/{id}`: 204, or 404 where it is not the caller's.
+/// Takes a device of the caller's away.
+#[utoipa::path(delete, path = "/v2/devices/{id}", tag = "sessions",
+    params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(super) async fn remove(
     State(app): State<App>,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,

@@ -13,11 +13,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Sessions,
-    answer::{Grant, Kind, Standing},
+    answer::{Grant, Kind, SignedIn, Standing},
     audit::{self, Action, Subject},
     body::{Asked, Failure, From},
     keys::Pair,
@@ -32,14 +33,19 @@ use crate::{
     server::App,
 };
 
-#[derive(Deserialize)]
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Refresh)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Shown {
     /// Left out where the cookie has it.
     refresh_token: Option<String>,
 }
 
-/// `POST /auth/token`. The new pair travels as the old one did.
+/// Exchanges a refresh token for the next pair, which travels as the old one did. The same token
+/// sent again within a moment gets the same pair; any older one ends the session.
+#[utoipa::path(post, path = "/auth/token", tag = "sessions", security(()),
+    request_body = Option<Shown>, responses((status = 200, body = SignedIn)))]
 pub(super) async fn refresh(asked: Asked<Shown>) -> Result<Response, Failure> {
     let Asked { app, from, headers, body } = asked;
     let (token, kind) = match body.refresh_token {
@@ -52,7 +58,7 @@ pub(super) async fn refresh(asked: Asked<Shown>) -> Result<Response, Failure> {
 }
 
 async fn exchange(app: &App, from: &From, token: String) -> Result<Grant, Error> {
-    app.limits.count(limits::Kind::Refresh, Who::Address(from.address)).await?;
+    // Not by address: an office has one, and nobody guesses 256 bits.
     app.limits.count(limits::Kind::Refresh, Who::Identity(&hash(&token))).await?;
     let (sessions, from) = (app.sessions.clone(), from.clone());
     let decided = database::detached(&app.pool, "begin", move |connection| {

@@ -7,11 +7,12 @@
 use axum::response::Response;
 use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Sessions,
-    answer::{Grant, Kind},
+    answer::{Grant, Kind, SignedIn},
     audit,
     body::{Asked, Failure, From, checked},
     open::{self, Opening, as_sign_in},
@@ -28,16 +29,22 @@ use crate::{
 /// Longer ones are somebody's experiment.
 const PASSWORD_CHARACTERS_MAX: usize = 256;
 
-#[derive(Deserialize)]
+/// Who signs in.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PasswordSignIn)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Credentials {
     /// As in the legacy system; case does not matter.
+    #[schema(min_length = 1, max_length = 100)]
     user_name: String,
+    #[schema(min_length = 1, max_length = 256)]
     password: String,
     kind: Kind,
 }
 
-/// `POST /auth/sign-in`.
+/// Signs in with a name and a password.
+#[utoipa::path(post, path = "/auth/sign-in", tag = "sessions", security(()),
+    request_body = Credentials, responses((status = 200, body = SignedIn)))]
 pub(super) async fn by_password(asked: Asked<Credentials>) -> Result<Response, Failure> {
     let Asked { app, from, body, .. } = asked;
     let kind = body.kind;

@@ -2,12 +2,14 @@
 
 use axum::{
     Json,
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +22,7 @@ use crate::{
     Error,
     database::{self, Access},
     identity::{Token, hash, refresh_cookie},
+    language::Language,
     server::App,
 };
 
@@ -65,7 +68,9 @@ pub(super) async fn end(
     Ok(())
 }
 
-#[derive(Deserialize)]
+/// What ends.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SignOut)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Parting {
     /// All sessions of the user, on every device.
@@ -75,7 +80,9 @@ pub(super) struct Parting {
     refresh_token: Option<String>,
 }
 
-/// `POST /auth/sign-out`: 204, also for a session that is over already.
+/// Ends the session, and its device gets no more messages. 204, also when it was over already.
+#[utoipa::path(post, path = "/auth/sign-out", tag = "sessions", security(()),
+    request_body = Option<Parting>, responses((status = 204)))]
 pub(super) async fn sign_out(asked: Asked<Parting>) -> Result<Response, Failure> {
     let Asked { app, from, headers, body } = asked;
     let gone = leave(&app, &from, &headers, body).await;
@@ -147,21 +154,31 @@ async fn leaving(
     rows.iter().map(session).collect()
 }
 
-#[derive(Serialize)]
+/// The caller and his session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
 struct Current {
     user_id: Uuid,
+    /// `staff` or `owner`.
     role: String,
+    /// The property owner that the user is.
     owner_id: Option<Uuid>,
+    /// `web` or `mobile`.
     kind: String,
-    /// Of the session, whatever is refreshed.
+    /// The end of the session, whatever is refreshed.
     expires_at: String,
 }
 
-/// `GET /auth/session`: who the caller is.
-pub(super) async fn current(asked: Asked<Nothing>) -> Result<Response, Failure> {
-    let Asked { app, from, headers, body: Nothing {} } = asked;
-    let token = Token::of(&headers).map_err(|error| from.failure(error))?;
+/// Who the caller is.
+#[utoipa::path(get, path = "/auth/session", tag = "sessions",
+    responses((status = 200, body = Current)))]
+pub(super) async fn current(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let failure = |error| Failure(error, Language::of(&headers));
+    let token = Token::of(&headers).map_err(failure)?;
     let current =
         database::transact(&app.pool, token, Access::Read, move |connection, identity| {
             Box::pin(async move {
@@ -183,11 +200,7 @@ pub(super) async fn current(asked: Asked<Nothing>) -> Result<Response, Failure> 
                 })
             })
         });
-    let current = current.await.map_err(|error| from.failure(error))?;
+    let current = current.await.map_err(failure)?;
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((no_store, Json(current)).into_response())
 }
-
-/// No body is needed.
-#[derive(Deserialize)]
-pub(super) struct Nothing {}

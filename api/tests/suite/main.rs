@@ -1,10 +1,13 @@
 //! The API on a real Postgres.
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod contract;
 mod errors;
 mod facade;
 mod lab;
 mod pages;
+mod redis;
 mod roles;
 mod server;
 mod sessions;

@@ -224,6 +224,46 @@ async fn a_session_ends_when_its_user_is_disabled() {
 }
 
 #[tokio::test]
+async fn what_signing_in_leaves_behind_is_for_signing_in_alone() {
+    let lab = lab().await;
+    let server = serve(&lab, sessions_of_the_test()).await;
+    let client = server.client("");
+    sign_in(&client, "mobile").await;
+    let wrong = json!({ "userName": "nobody", "password": "x", "kind": "web" });
+    post(&client, "/auth/sign-in", wrong).await.assert_error(401, "FORBIDDEN");
+    post(&client, "/auth/codes", json!({ "phone": "99112233" })).await;
+    let pool = lab.api_pool(1).await;
+    for table in ["refresh_tokens", "credentials", "sign_in_failures", "sign_in_codes"] {
+        let count = format!("select count(*) from {table}");
+        for (role, seen) in [("sign_in", 1), ("staff", 0), ("owner", 0), ("", 0)] {
+            let mut transaction = pool.begin().await.expect("a transaction");
+            sqlx::query(
+                "select set_config('app.role', $1, true), set_config('app.user_id', $2, true)",
+            )
+            .bind(role)
+            .bind(id(13, 1, 1).to_string())
+            .execute(&mut *transaction)
+            .await
+            .expect("the settings");
+            let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count.clone()))
+                .fetch_one(&mut *transaction)
+                .await
+                .expect("a count");
+            assert_eq!(rows, seen, "{table} as {role:?}");
+        }
+        let others: bool = sqlx::query_scalar(
+            "select has_table_privilege('ficus_reader', $1, 'select') \
+               or has_table_privilege('ficus_engine', $1, 'select, insert, update, delete')",
+        )
+        .bind(table)
+        .fetch_one(&lab.admin)
+        .await
+        .expect("a row");
+        assert!(!others, "{table}");
+    }
+}
+
+#[tokio::test]
 async fn garbage_is_refused_in_the_envelope() {
     let lab = lab().await;
     let server = serve(&lab, sessions_of_the_test()).await;

@@ -1,13 +1,12 @@
 //! How often somebody may ask, by Postgres and by Redis.
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
-
 use api::limits::{Pair, Rule, Settings};
 use serde_json::json;
 
 use crate::{
     client::Answer,
     lab::{Lab, Server, owner, sessions_of_the_test},
+    redis::Redis,
     sessions::{lab, post},
 };
 
@@ -119,36 +118,10 @@ async fn forty_at_once_take_no_more_than_there_is() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 30);
 }
 
-/// A real server where the machine has one, else `None`.
-async fn redis() -> Option<(tokio::process::Child, SocketAddr)> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
-    let port = address.port().to_string();
-    let arguments = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port];
-    let child = tokio::process::Command::new("redis-server")
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .ok()?;
-    for _ in 0..200 {
-        if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return Some((child, address));
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    None
-}
-
 #[tokio::test]
 async fn redis_counts_where_it_is_and_postgres_where_it_is_not() {
     let lab = lab().await;
-    let Some((mut child, address)) = redis().await else {
-        eprintln!("skipped: there is no redis-server on this machine");
-        return;
-    };
+    let (redis, address) = Redis::start().await;
     let mut limits = Settings::unlimited();
     limits.sign_in = few(2);
     limits.redis_url = Some(format!("redis://{address}").into());
@@ -158,7 +131,7 @@ async fn redis_counts_where_it_is_and_postgres_where_it_is_not() {
     assert_refused(&attempt(&server, "x", "").await, 30);
     assert_refused(&attempt(&twin, "x", "").await, 30);
     assert_eq!(buckets(&lab).await, 0, "not in Postgres");
-    child.kill().await.expect("it ends");
+    redis.stop().await;
     for _ in 0..2 {
         attempt(&server, "x", "").await.assert_error(401, "FORBIDDEN");
     }

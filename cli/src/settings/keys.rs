@@ -426,13 +426,13 @@ pub(crate) const KEYS: &[Key] = &[
         "limits.sign_ins_per_minute",
         Kind::Number(0, 100_000),
         Some("10"),
-        "attempts to sign in with one name or number; 0 for no limit",
+        "attempts to sign in with one name or number, or to refresh with one token; 0 for no limit",
     ),
     key(
         "limits.address_sign_ins_per_minute",
         Kind::Number(0, 100_000),
         Some("60"),
-        "attempts to sign in, and refreshes, of one address; 0 for no limit",
+        "attempts to sign in of one address; 0 for no limit",
     ),
     key(
         "limits.codes_per_hour",
