@@ -10,7 +10,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tracing::Instrument as _;
 
 use crate::{
@@ -62,15 +62,19 @@ where
     .await
 }
 
+/// A connection, or [`Error::Busy`].
+pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
+    let acquired = tokio::time::timeout(ACQUIRE_LIMIT, pool.acquire()).await;
+    Ok(acquired.map_err(|_| Error::Busy(None))??)
+}
+
 /// Runs `work` in a transaction of a task of its own.
 pub(crate) async fn detached<T, F>(pool: &PgPool, begin: &'static str, work: F) -> Result<T, Error>
 where
     T: Send + 'static,
     F: for<'a> FnOnce(&'a mut PgConnection) -> Work<'a, T> + Send + 'static,
 {
-    let mut connection = tokio::time::timeout(ACQUIRE_LIMIT, pool.acquire())
-        .await
-        .map_err(|_| Error::Busy(None))??;
+    let mut connection = acquire(pool).await?;
     let task = async move {
         let mut transaction = connection.begin_with(begin).await?;
         match work(&mut transaction).await {

@@ -12,7 +12,10 @@ use utoipa::ToSchema;
 use crate::language::Language;
 
 mod cause;
+mod reason;
 mod words;
+
+pub use reason::Reason;
 
 /// The five codes of the convention. There is no sixth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,9 +60,21 @@ pub enum Error {
     /// No session, or one that is over.
     #[error("not signed in")]
     Unauthenticated,
+    /// The name, the password or the code is wrong; which one is not said.
+    #[error("wrong credentials")]
+    WrongCredentials,
     /// The session may not do this.
     #[error("forbidden")]
     Forbidden,
+    /// Refused for a reason that the caller may know.
+    #[error("refused: {}", .0.as_str())]
+    Refused(Reason),
+    /// Too many requests from this address or this caller.
+    #[error("too many requests")]
+    TooMany {
+        /// When to try again, in seconds.
+        retry_after_seconds: u64,
+    },
     /// The row's status does not allow the step.
     #[error("no step from `{from}` to `{to}`")]
     Transition {
@@ -105,8 +120,13 @@ impl Error {
             Self::Body { status, .. } => (Code::ValidationError, *status),
             Self::NotFound | Self::NoRoute => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (Code::ValidationError, StatusCode::METHOD_NOT_ALLOWED),
-            Self::Unauthenticated => (Code::Forbidden, StatusCode::UNAUTHORIZED),
-            Self::Forbidden => (Code::Forbidden, StatusCode::FORBIDDEN),
+            Self::Unauthenticated | Self::WrongCredentials => {
+                (Code::Forbidden, StatusCode::UNAUTHORIZED)
+            }
+            Self::Forbidden | Self::Refused(_) => (Code::Forbidden, StatusCode::FORBIDDEN),
+            // Of the five codes the one that says "not you, not now"; nothing is wrong with the
+            // request (VALIDATION_ERROR) or with the row (CONFLICT).
+            Self::TooMany { .. } => (Code::Forbidden, StatusCode::TOO_MANY_REQUESTS),
             Self::Transition { .. } | Self::Contended | Self::HandOver => {
                 (Code::Conflict, StatusCode::CONFLICT)
             }
@@ -127,6 +147,10 @@ impl Error {
             Self::Body { reason, .. } => Some(json!({ "body": reason })),
             Self::Transition { from, to, allowed } => {
                 Some(json!({ "from": from, "to": to, "allowed": allowed }))
+            }
+            Self::Refused(reason) => Some(json!({ "reason": reason.as_str() })),
+            Self::TooMany { retry_after_seconds } => {
+                Some(json!({ "retryAfterSeconds": retry_after_seconds }))
             }
             Self::Changed => Some(json!({ "if-match": "is not the version that the row has now" })),
             Self::KeyReused => {
@@ -155,6 +179,9 @@ impl Error {
         }
         if matches!(self, Self::Busy(_) | Self::HandOver | Self::Contended) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::TooMany { retry_after_seconds } = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
         }
         if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest of the body is not read.

@@ -19,7 +19,7 @@ use hyper_util::{
 
 use self::pulse::Pulse;
 use crate::{
-    Error,
+    Error, identity,
     server::{CORRELATION_ID, Peer},
 };
 
@@ -116,6 +116,8 @@ impl Facade {
 
     fn rewrite(&self, headers: &mut HeaderMap, peer: Option<Peer>) -> Result<(), Error> {
         strip_hop_by_hop(headers);
+        // A session of ours is good for everything, and the legacy application has its own.
+        identity::hide(headers);
         // The client's own claims about who it is and whence it came are not passed on.
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
             headers.remove(name);

@@ -1,12 +1,12 @@
 //! Who asks: one session model for web and mobile.
 //!
-//! A session token is 256 random bits; Postgres stores its SHA-256 only. The look-up goes
-//! through a function that returns one session and nothing else, so the API's role can't
-//! list sessions.
+//! An access token is 256 random bits behind a prefix; Postgres stores its SHA-256 only. The
+//! look-up goes through a function that returns one session and nothing else. How sessions begin,
+//! go on and end is told in [`crate::sessions`].
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, Row};
@@ -14,8 +14,17 @@ use uuid::Uuid;
 
 use crate::{Error, database};
 
-/// The cookie of web sessions.
-pub const COOKIE: &str = "ficus_session";
+mod header;
+
+pub use header::{COOKIE, REFRESH_COOKIE};
+pub(crate) use header::{Cookies, bearer, has_cookie, hide, refresh as refresh_cookie};
+
+/// What the text of an access token begins with, so that people, log filters and the facade know
+/// it when they see one.
+pub(crate) const ACCESS_PREFIX: &str = "fca_";
+
+/// Likewise of a refresh token.
+pub(crate) const REFRESH_PREFIX: &str = "fcr_";
 
 /// What row level security and audit need to know of the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +48,13 @@ impl Token {
     /// [`Error::Unauthenticated`] without one. Whether it is good for anything is asked in the
     /// request's transaction.
     pub fn of(headers: &HeaderMap) -> Result<Self, Error> {
-        token(headers).map(|token| Self(hash(token))).ok_or(Error::Unauthenticated)
+        let token = header::session(headers).ok_or(Error::Unauthenticated)?;
+        Ok(Self(hash(token)))
+    }
+
+    /// What is stored of it.
+    pub(crate) fn as_hash(&self) -> &[u8] {
+        &self.0
     }
 
     /// Looks the session up and sets the identity for the rest of the transaction, in one round
@@ -75,7 +90,9 @@ impl Identity {
     }
 }
 
-/// Opens a session and returns its token, which is told this once and stored nowhere.
+/// Opens a session without refresh tokens and returns its access token, which is told this once
+/// and stored nowhere. The opener vouches for the identity: it ends when `users` says that the
+/// user is disabled, but needs no row there. For tools on the server, not for clients.
 ///
 /// # Errors
 /// A failure of the database.
@@ -84,8 +101,7 @@ pub async fn open_session(
     identity: &Identity,
     life: Duration,
 ) -> Result<String, Error> {
-    let random: [u8; 32] = rand::random();
-    let token = URL_SAFE_NO_PAD.encode(random);
+    let token = random_token(ACCESS_PREFIX);
     let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
     let (identity, token_hash) = (identity.clone(), hash(&token));
     database::detached(pool, "begin", move |connection| {
@@ -117,45 +133,19 @@ async fn insert(
     Ok(())
 }
 
+/// A token of 256 random bits.
+pub(crate) fn random_token(prefix: &str) -> String {
+    let random: [u8; 32] = rand::random();
+    token_text(prefix, &random)
+}
+
+/// 256 bits as the text of a token.
+pub(crate) fn token_text(prefix: &str, bits: &[u8; 32]) -> String {
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bits))
+}
+
 /// What is stored of a token.
 #[must_use]
 pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
-}
-
-/// `Authorization: Bearer …`, else the session cookie.
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    bearer.or_else(|| {
-        cookies.flat_map(|value| value.split(';')).find_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            (name.trim() == COOKIE).then(|| value.trim())
-        })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bearer_and_cookie_are_one() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(token(&headers), None);
-        headers.insert("cookie", "a=b; ficus_session=abc; c=d".parse().expect("a header"));
-        assert_eq!(token(&headers), Some("abc"));
-        headers.insert("authorization", "Bearer xyz".parse().expect("a header"));
-        assert_eq!(token(&headers), Some("xyz"));
-        headers.insert("authorization", "bearer  xyz".parse().expect("a header"));
-        assert_eq!(token(&headers), Some("xyz"));
-        headers.remove("cookie");
-        headers.insert("authorization", "Basic xyz".parse().expect("a header"));
-        assert_eq!(token(&headers), None);
-    }
 }

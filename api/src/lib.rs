@@ -11,12 +11,14 @@ pub mod error;
 pub mod facade;
 pub mod identity;
 pub mod language;
+pub mod limits;
 pub mod money;
 pub mod openapi;
 pub mod page;
 pub mod reference;
 pub mod routes;
 pub mod server;
+pub mod sessions;
 
 pub use error::{Code, Error};
 pub use server::{Settings, Startup, bind};

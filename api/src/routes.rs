@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use self::states::States;
+use crate::sessions;
 
 mod path;
 mod states;
@@ -114,16 +115,24 @@ impl Routes {
             let exact = covering().find(|(_, route)| route.method == method);
             return Some(Place { domain: route.domain, route: exact.map(|(at, _)| at) });
         }
+        if segments.first()? == "auth" {
+            return Some(Place { domain: sessions::DOMAIN, route: None });
+        }
         let (version, segment) = (segments.first()?, segments.get(1)?);
         let mut territories = self.territories.iter().filter(|_| version == "v2");
         let territory = territories.find(|territory| territory.segment == segment)?;
         Some(Place { domain: territory.domain, route: None })
     }
 
+    /// Sessions are ours from the first day, and no domain of the engine's.
+    fn state(&self, domain: &str) -> State {
+        if domain == sessions::DOMAIN { State::CutOver } else { self.states.of(domain) }
+    }
+
     /// Who serves it now; counted.
     #[must_use]
     pub fn side(&self, method: &Method, place: Place) -> Side {
-        let state = self.states.of(place.domain);
+        let state = self.state(place.domain);
         let side = if is_ours(state) {
             Side::Here
         } else if may_become_ours(state) && !method.is_safe() && !self.states.is_fresh() {
@@ -145,7 +154,7 @@ impl Routes {
     #[must_use]
     pub fn manifest(&self) -> Vec<ManifestLine> {
         let line = |(route, served): (&Route, &Served)| {
-            let state = self.states.of(route.domain);
+            let state = self.state(route.domain);
             ManifestLine {
                 method: route.method,
                 path: route.path,
@@ -212,7 +221,10 @@ mod tests {
         for path in ["/v2/as", "/v2/as/1/unknown", "/V2/%41s/1"] {
             assert_eq!(place(path), Some("a"), "{path}");
         }
-        for path in ["/v2/ass", "/v1/as", "/as", "/v2", "/"] {
+        for path in ["/auth/token", "/AUTH/nothing", "/auth"] {
+            assert_eq!(place(path), Some(sessions::DOMAIN), "{path}");
+        }
+        for path in ["/v2/ass", "/v1/as", "/as", "/authors", "/v2", "/"] {
             assert_eq!(place(path), None, "{path}");
         }
     }

@@ -24,9 +24,11 @@ use crate::{
     database, domains,
     facade::Facade,
     language::Language,
+    limits::{self, Limits},
     openapi,
     reference::LegacyKeys,
     routes::{ManifestLine, Routes, Side},
+    sessions::{self, Sessions},
 };
 
 mod connections;
@@ -58,6 +60,10 @@ pub struct Settings {
     pub objects: Option<ObjectStore>,
     /// The largest file that is taken.
     pub attachment_bytes_max: u64,
+    /// How sessions begin, go on and end.
+    pub sessions: sessions::Settings,
+    /// How often somebody may ask.
+    pub limits: limits::Settings,
 }
 
 /// Why the server does not start.
@@ -76,6 +82,8 @@ pub enum Startup {
     States(#[source] sqlx::Error),
     #[error(transparent)]
     Role(Error),
+    #[error(transparent)]
+    Redis(#[from] limits::RedisUrlError),
 }
 
 /// What handlers share.
@@ -91,6 +99,8 @@ pub struct App {
     pub objects: Option<ObjectStore>,
     /// The largest file that is taken.
     pub attachment_bytes_max: u64,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
     routes: Routes,
     facade: Option<Facade>,
 }
@@ -112,6 +122,8 @@ pub async fn bind(
 ) -> Result<Bound, Startup> {
     database::check_role(&pool).await.map_err(Startup::Role)?;
     let facade = settings.legacy_http.as_deref().map(Facade::new).transpose()?;
+    let limits = Limits::new(settings.limits, pool.clone())?;
+    tokio::spawn(sessions::sweep(pool.clone(), stop.clone()));
     let routes = Routes::follow(&pool, &domains::ROUTES, domains::TERRITORIES, stop)
         .await
         .map_err(Startup::States)?;
@@ -121,6 +133,8 @@ pub async fn bind(
         legacy_keys: Arc::clone(&settings.legacy_keys),
         objects: settings.objects,
         attachment_bytes_max: settings.attachment_bytes_max,
+        sessions: Sessions::new(settings.sessions),
+        limits,
         routes,
         facade,
     };
@@ -161,7 +175,9 @@ fn router(app: App) -> Router {
     let ours = Router::from(domains::router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), sessions::csrf::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), limits::guard));
     let operations = Router::from(operations()).method_not_allowed_fallback(no_method);
     let switch = ours.layer(middleware::from_fn_with_state(app.clone(), hand_over));
     operations

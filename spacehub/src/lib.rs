@@ -91,6 +91,8 @@ const MIGRATIONS: &[Migration] = embedded![
     1007 "hand_over",
     1008 "document_numbers",
     1009 "required",
+    1020 "sessions",
+    1021 "sign_in",
     1030 "outbox_work",
     1031 "statements",
     1032 "file_objects",

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Path, Query},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -33,21 +33,8 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let language = Language::of(&parts.headers);
         let token = Token::of(&parts.headers).map_err(|error| Failure(error, language))?;
-        if is_forged(&parts.method, &parts.headers) {
-            return Err(Failure(Error::Forbidden, language));
-        }
         Ok(Self { app: app.clone(), token, language })
     }
-}
-
-/// A write that a browser sends from another site with the session's cookie, which it adds by
-/// itself. (Our bodies are JSON, so such a request would also need a preflight, which nobody
-/// answers here.)
-fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    !method.is_safe()
-        && !headers.contains_key(header::AUTHORIZATION)
-        && matches!(site, Some("cross-site" | "same-site"))
 }
 
 /// The id in the path.

@@ -20,6 +20,15 @@ impl Error {
                 ("The method is not allowed here.", "Энэ үйлдлийг зөвшөөрөхгүй.")
             }
             Self::Unauthenticated => ("Please sign in.", "Нэвтэрнэ үү."),
+            Self::WrongCredentials => (
+                "The name, the password or the code is wrong.",
+                "Нэр, нууц үг эсвэл код буруу байна.",
+            ),
+            Self::Refused(reason) => reason.words(),
+            Self::TooMany { .. } => (
+                "Too many requests. Please try again later.",
+                "Хэт олон хүсэлт илгээлээ. Дараа дахин оролдоно уу.",
+            ),
             Self::Forbidden => ("This is not allowed.", "Танд эрх байхгүй."),
             Self::Transition { .. } => {
                 ("The status does not allow this step.", "Одоогийн төлөвөөс ийш шилжих боломжгүй.")

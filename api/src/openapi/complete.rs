@@ -178,6 +178,10 @@ impl Operation<'_> {
         when(self.path.contains('{') || takes("legacy"), &[404]);
         // A lock that does not come free, a domain that is being handed over, and the other side.
         when(self.path.starts_with("/v2/"), &[409, 502]);
+        // Counted by address and caller; forged writes; what signing in may be refused with.
+        let is_sign_in = self.path.starts_with("/auth/");
+        when(is_sign_in || self.path.starts_with("/v2/"), &[429]);
+        when(is_sign_in, &[401, 403, 409, 503]);
         when(has_body, &[408, 413, 415]);
         when(takes("If-Match"), &[412]);
         when(takes("Idempotency-Key"), &[422]);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::lab::{Lab, owner};
 
 /// A legacy application: `/echo` gives the body back as it comes, all else says what it got.
-async fn legacy() -> SocketAddr {
+pub(crate) async fn legacy() -> SocketAddr {
     let router = Router::new().route("/app/v2/echo", any(echo)).fallback(tell);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -64,6 +64,12 @@ pub(crate) fn legacy_keys() -> LegacyKeys {
 
 /// Small, so that a test meets it.
 pub(crate) const ATTACHMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Without TLS, and in seconds what takes minutes otherwise.
+pub(crate) fn sessions_of_the_test() -> api::sessions::Settings {
+    let mut settings = api::sessions::Settings::with_key(b"of the test, too".to_vec());
+    settings.cookie_secure = false;
+    settings
+}
 
 pub(crate) struct Lab {
     database: Database,
@@ -122,6 +128,17 @@ impl Lab {
     }
 
     pub(crate) async fn serve_with(&self, pool: PgPool, legacy_http: Option<String>) -> Server {
+        let (sessions, limits) = (sessions_of_the_test(), api::limits::Settings::unlimited());
+        self.serve_set(pool, legacy_http, sessions, limits).await
+    }
+
+    pub(crate) async fn serve_set(
+        &self,
+        pool: PgPool,
+        legacy_http: Option<String>,
+        sessions: api::sessions::Settings,
+        limits: api::limits::Settings,
+    ) -> Server {
         let stop = CancellationToken::new();
         let settings = api::Settings {
             listen: "127.0.0.1:0".parse().expect("an address"),
@@ -130,6 +147,8 @@ impl Lab {
             legacy_keys: legacy_keys(),
             objects: Some(self.object_store()),
             attachment_bytes_max: ATTACHMENT_BYTES_MAX,
+            sessions,
+            limits,
         };
         let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
         let address = bound.address().expect("an address");

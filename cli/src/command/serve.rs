@@ -1,5 +1,7 @@
 //! `ficus serve`.
 
+mod auth;
+
 use std::sync::Arc;
 
 use mapping::plan::Plan;
@@ -46,6 +48,8 @@ pub(crate) async fn bind(
         legacy_keys: parts::legacy_keys(plan),
         objects: parts::object_store(settings)?,
         attachment_bytes_max: settings.number("api.attachment_bytes_max"),
+        sessions: auth::sessions(settings)?,
+        limits: auth::limits(settings)?,
     };
     Ok(api::bind(api, pool, stop).await?)
 }

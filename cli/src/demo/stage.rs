@@ -57,6 +57,8 @@ impl Stage {
         use_embedded_files(settings)?;
         settings.set("api.listen", args.listen.to_string(), "demo");
         settings.set("api.cursor_key", "demo", "demo");
+        settings.set("auth.key", "demo", "demo");
+        settings.set("auth.cookie_secure", "no", "demo");
         let bootstrap = settings.needed("kafka.bootstrap")?;
         let connector = std::sync::OnceLock::new();
         let seed = args.seed;
