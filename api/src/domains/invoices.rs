@@ -4,11 +4,24 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
-    caller::{Asked, Caller, Failure, Id},
-    record::record,
+    caller::{Asked, Caller, Failure, Id, Ids},
+    contracts::CONTRACTS,
+    entity::{Entity, no_rules, state},
+    field::{Field, Kind, field, now},
+    idempotency::Key,
+    part::{Part, number},
+    reading::{Purpose, Reading, Values, amount},
+    record::{Record as _, record},
+    reply::Reply,
+    transition::{Statuses, transition_to},
+    tx::Tx,
     view::{View, Within},
+    write::Posted,
 };
-use crate::money::MinorUnits;
+use crate::{Error, database::Work, money::MinorUnits};
+
+/// Lines that one request may bring.
+const LINES_MAX: usize = 200;
 
 record! {
     /// An invoice. Amounts are in minor units of its contract's currency.
@@ -38,6 +51,36 @@ pub(super) const INVOICES: View = View {
     own: "select invoice_id from access.own_invoices",
 };
 
+const FIELDS: &[Field] = &[
+    field("contract_id", Kind::Reference(&CONTRACTS)).required().fixed(),
+    field("due_on", Kind::Date).required(),
+    field("period_month", Kind::Month),
+    // Told and not computed: a rate is a float, and who rounds it is the tax office's business.
+    field("vat", Kind::Amount).required(),
+];
+
+pub(super) const INVOICE: Entity = Entity {
+    view: &INVOICES,
+    domain: "invoices",
+    noun: "invoice",
+    path: "/v2/invoices",
+    fields: FIELDS,
+    tells: &["contract_id"],
+    rules: sum_up,
+    // What was sent to somebody is not changed any more.
+    open: &["draft"],
+    has_version: true,
+    key: Key::Required,
+};
+
+/// The total follows from the subtotal, which follows from the lines.
+fn sum_up(invoice: &mut Values, reading: &mut Reading) {
+    match amount(invoice, "subtotal").checked_add(amount(invoice, "vat")) {
+        Some(total) => drop(invoice.insert("total".to_owned(), total.into())),
+        None => reading.refuse("vat", "makes a total that is too large"),
+    }
+}
+
 record! {
     /// A line of an invoice.
     InvoiceLine {
@@ -60,6 +103,35 @@ const LINES: View = View {
           join access.own_invoices as own on own.invoice_id = line.invoice_id",
 };
 
+const LINE: Entity = Entity {
+    view: &LINES,
+    domain: "invoices",
+    noun: "invoice-line",
+    path: "/v2/invoices",
+    fields: &[
+        field("description", Kind::Line(200)).required(),
+        field("quantity", Kind::Real(0.0, 1e9)),
+        field("unit_price", Kind::Amount),
+        field("amount", Kind::Amount).required(),
+    ],
+    tells: &["invoice_id"],
+    rules: no_rules,
+    open: &[],
+    has_version: true,
+    key: Key::Required,
+};
+
+const PARTS: Part = Part {
+    whole: &INVOICE,
+    part: &LINE,
+    column: "invoice_id",
+    segment: "lines",
+    totals: "(subtotal, total) = (select coalesce(sum(line.amount), 0), \
+             coalesce(sum(line.amount), 0) + coalesce(invoices.vat, 0) \
+             from invoice_lines as line \
+             where line.invoice_id = invoices.id and line.deleted_at is null)",
+};
+
 /// A page of them.
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Invoice>(asked, &INVOICES, None).await
@@ -74,4 +146,102 @@ pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
 pub(super) async fn lines(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
     let within = Within { parent: &INVOICES, condition: "invoice_id = $3", id };
     caller.list::<InvoiceLine>(asked, &LINES, Some(within)).await
+}
+
+/// Makes one with its lines: a draft with the next number.
+pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
+    caller
+        .write(posted, INVOICE.terms(INVOICE.key), |tx| {
+            Box::pin(async move { make(tx).await }) as Work<'_, Reply>
+        })
+        .await
+}
+
+async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
+    let mut reading = Reading::default();
+    let mut object = tx.posted.object()?;
+    let mut lines = Vec::new();
+    for (at, line) in reading.list(&mut object, "lines", (1, LINES_MAX)).into_iter().enumerate() {
+        let prefix = format!("lines[{at}].");
+        lines.push(reading.object(line, &prefix, LINE.fields, Purpose::Make));
+    }
+    let mut values = reading.object(object, "", FIELDS, Purpose::Make);
+    let zero = Some(MinorUnits::new(0));
+    let sum = |sum: Option<MinorUnits>, line| sum?.checked_add(amount(line, "amount"));
+    match lines.iter().fold(zero, sum) {
+        Some(subtotal) => drop(values.insert("subtotal".to_owned(), subtotal.into())),
+        None => reading.refuse("lines", "make a total that is too large"),
+    }
+    sum_up(&mut values, &mut reading);
+    reading.end(tx.connection).await?;
+    let number = number(tx, "invoice_no_seq", |n| format!("НХ-{n:07}")).await?;
+    values.insert("invoice_no".to_owned(), number);
+    values.insert("status".to_owned(), "draft".into());
+    values.insert("paid_total".to_owned(), 0.into());
+    let made = tx.insert(&INVOICE, values).await?;
+    tx.note_created(&INVOICE, &made).await?;
+    for line in lines {
+        PARTS.insert(tx, made.id, line).await?;
+    }
+    let location = format!("{}/{}", INVOICE.path, made.id);
+    Reply::created(&Invoice::from_row(&made.row)?, made.version(), location)
+}
+
+/// Changes a draft.
+pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
+    caller.update::<Invoice>(id, posted, &INVOICE).await
+}
+
+/// One line.
+pub(super) async fn line(caller: Caller, ids: Ids) -> Result<Response, Failure> {
+    caller.part::<InvoiceLine>(ids, &PARTS).await
+}
+
+/// Adds a line to a draft.
+pub(super) async fn create_line(
+    caller: Caller,
+    id: Id,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller.create_part::<InvoiceLine>(id, posted, &PARTS).await
+}
+
+/// Changes a line of a draft.
+pub(super) async fn update_line(
+    caller: Caller,
+    ids: Ids,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller.update_part::<InvoiceLine>(ids, posted, &PARTS).await
+}
+
+const STATUSES: Statuses = Statuses {
+    entity: &INVOICE,
+    // Payments lead to them, and the end of payments away from them.
+    derived: &["partly_paid", "paid"],
+    before_step,
+};
+
+fn before_step(invoice: &Values, to: &str) -> Result<Values, Error> {
+    let nothing = MinorUnits::new(0);
+    match to {
+        "issued" if !amount(invoice, "total").compare(nothing).is_gt() => {
+            Err(state("total", "is 0: there is nothing to pay".to_owned()))
+        }
+        "issued" => Ok([("issued_on".to_owned(), now())].into_iter().collect()),
+        // The legacy system left some that are paid in part and called `issued` all the same.
+        "cancelled" if amount(invoice, "paid_total").compare(nothing).is_gt() => {
+            Err(state("paidTotal", "is more than 0: take the payments away first".to_owned()))
+        }
+        _ => Ok(Values::new()),
+    }
+}
+
+/// Takes an invoice to another status: `{"to": "issued"}` or `{"to": "cancelled"}`.
+pub(super) async fn transition(
+    caller: Caller,
+    id: Id,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    transition_to::<Invoice>(caller, id, posted, &STATUSES).await
 }

@@ -4,11 +4,26 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
-    caller::{Asked, Caller, Failure, Id},
-    record::record,
+    allocation::{self, Wish},
+    caller::{Asked, Caller, Failure, Id, Ids},
+    entity::Entity,
+    field::{Field, Kind, field, now},
+    idempotency::Key,
+    invoices::INVOICES,
+    part::Part,
+    property_owners::OWNERS,
+    reading::{Purpose, Reading, Values, amount, id, word},
+    record::{Record as _, record},
+    reply::Reply,
+    tenants::TENANTS,
+    tx::{Tx, version},
     view::{View, Within},
+    write::{Posted, Terms},
 };
-use crate::money::MinorUnits;
+use crate::{Error, database::Work, money::MinorUnits};
+
+/// Invoices that one request may pay.
+const ALLOCATIONS_MAX: usize = 100;
 
 record! {
     /// A payment. The bank's raw message is nobody's business here.
@@ -34,6 +49,43 @@ const PAYMENTS: View = View {
     own: "select payment_id from access.own_payments",
 };
 
+const FIELDS: &[Field] = &[
+    // Whose money it is, one of the two.
+    field("tenant_id", Kind::Reference(&TENANTS)).fixed(),
+    field("property_owner_id", Kind::Reference(&OWNERS)).fixed(),
+    // What came in is a fact. A mistake is another payment.
+    field("amount", Kind::PositiveAmount).required().fixed(),
+    field("paid_on", Kind::Moment),
+    field("value_date", Kind::Date),
+    field("method", Kind::OneOf(&["cash", "bank_transfer", "card", "qpay", "social_pay"]))
+        .required(),
+    field("bank_ref", Kind::Line(100)),
+];
+
+pub(super) const PAYMENT: Entity = Entity {
+    view: &PAYMENTS,
+    domain: "payments",
+    noun: "payment",
+    path: "/v2/payments",
+    fields: FIELDS,
+    tells: &["tenant_id", "property_owner_id"],
+    rules: one_payer,
+    open: &[],
+    has_version: true,
+    key: Key::Required,
+};
+
+fn one_payer(payment: &mut Values, reading: &mut Reading) {
+    payment.entry("paid_on").or_insert_with(now);
+    if payment.contains_key("id") {
+        return; // Who has paid is not changed, and old rows may say what they say.
+    }
+    let given = ["tenant_id", "property_owner_id"].map(|payer| word(payment, payer).is_some());
+    if given[0] == given[1] {
+        reading.refuse("tenantId", "or propertyOwnerId is needed, and one of them only");
+    }
+}
+
 record! {
     /// The part of a payment that pays an invoice.
     Allocation {
@@ -46,12 +98,42 @@ record! {
 
 const ALLOCATIONS: View = View {
     entity: "payment_allocations",
-    columns: "id, payment_id, invoice_id, amount",
+    // An allocation has no version of its own: it changes with its payment.
+    columns: "id, payment_id, invoice_id, amount, \
+              (select whole.version from payments as whole where whole.id = payment_id) as version",
     long: None,
     soft_delete: false,
     own: "select part.id from payment_allocations as part \
           join access.own_invoices as own on own.invoice_id = part.invoice_id",
 };
+
+pub(super) const ALLOCATION: Entity = Entity {
+    view: &ALLOCATIONS,
+    domain: "payments",
+    noun: "payment-allocation",
+    path: "/v2/payments",
+    fields: &[
+        field("invoice_id", Kind::Reference(&INVOICES)).required().fixed(),
+        field("amount", Kind::PositiveAmount).required().fixed(),
+    ],
+    tells: &["payment_id", "invoice_id"],
+    rules: super::entity::no_rules,
+    open: &[],
+    has_version: false,
+    key: Key::Required,
+};
+
+const PARTS: Part = Part {
+    whole: &PAYMENT,
+    part: &ALLOCATION,
+    column: "payment_id",
+    segment: "allocations",
+    totals: "",
+};
+
+/// Paying changes invoices.
+const TERMS: Terms =
+    Terms { domain: "payments", with: &["invoices", "payments"], key: Key::Required };
 
 /// A page of them.
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
@@ -71,4 +153,94 @@ pub(super) async fn allocations(
 ) -> Result<Response, Failure> {
     let within = Within { parent: &PAYMENTS, condition: "payment_id = $3", id };
     caller.list::<Allocation>(asked, &ALLOCATIONS, Some(within)).await
+}
+
+/// Makes one, and pays invoices with it if it says so.
+pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
+    caller
+        .write(posted, TERMS, |tx| Box::pin(async move { make(tx).await }) as Work<'_, Reply>)
+        .await
+}
+
+async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
+    let mut reading = Reading::default();
+    let mut object = tx.posted.object()?;
+    let mut parts = Vec::new();
+    let given = reading.list(&mut object, "allocations", (0, ALLOCATIONS_MAX));
+    for (at, part) in given.into_iter().enumerate() {
+        let prefix = format!("allocations[{at}].");
+        let part = reading.object(part, &prefix, ALLOCATION.fields, Purpose::Make);
+        parts.push((prefix, part));
+    }
+    let mut values = reading.object(object, "", FIELDS, Purpose::Make);
+    one_payer(&mut values, &mut reading);
+    reading.end(tx.connection).await?;
+    let made = tx.insert(&PAYMENT, values).await?;
+    tx.note_created(&PAYMENT, &made).await?;
+    let wishes = parts.into_iter().filter_map(|(prefix, part)| wish(prefix, &part)).collect();
+    allocation::allocate(tx, (made.id, &made.image), wishes).await?;
+    let location = format!("{}/{}", PAYMENT.path, made.id);
+    Reply::created(&Payment::from_row(&made.row)?, made.version(), location)
+}
+
+fn wish(at: String, part: &Values) -> Option<Wish> {
+    let invoice = part.get("invoice_id").and_then(id)?;
+    Some(Wish { at, invoice, amount: amount(part, "amount") })
+}
+
+/// Changes one.
+pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
+    caller.update::<Payment>(id, posted, &PAYMENT).await
+}
+
+/// One allocation.
+pub(super) async fn allocation(caller: Caller, ids: Ids) -> Result<Response, Failure> {
+    caller.part::<Allocation>(ids, &PARTS).await
+}
+
+/// Pays an invoice out of what is left of a payment.
+pub(super) async fn create_allocation(
+    caller: Caller,
+    Id(payment): Id,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller
+        .write(posted, TERMS, move |tx| {
+            Box::pin(async move {
+                let mut reading = Reading::default();
+                let object = tx.posted.object()?;
+                let part = reading.object(object, "", ALLOCATION.fields, Purpose::Make);
+                let before = tx.lock(&PAYMENT, payment).await?;
+                tx.posted.check_version(version(&before).unwrap_or_default())?;
+                reading.end(tx.connection).await?;
+                let wishes = wish(String::new(), &part).into_iter().collect();
+                let made = allocation::allocate(tx, (payment, &before), wishes).await?;
+                let made = made.first().ok_or_else(|| {
+                    Error::Internal("an allocation without its invoice".to_owned())
+                })?;
+                let version = PARTS.touch(tx, &before, payment).await?;
+                let location = PARTS.location(payment, made.id);
+                Reply::created(&Allocation::from_row(&made.row)?, Some(version), location)
+            }) as Work<'_, Reply>
+        })
+        .await
+}
+
+/// Takes an allocation back, as when a payment bounces.
+pub(super) async fn delete_allocation(
+    caller: Caller,
+    Ids(payment, part): Ids,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller
+        .write(posted, Terms { key: Key::Optional, ..TERMS }, move |tx| {
+            Box::pin(async move {
+                let before = tx.lock(&PAYMENT, payment).await?;
+                tx.posted.check_version(version(&before).unwrap_or_default())?;
+                allocation::release(tx, payment, part).await?;
+                PARTS.touch(tx, &before, payment).await?;
+                Ok(Reply::gone())
+            }) as Work<'_, Reply>
+        })
+        .await
 }
