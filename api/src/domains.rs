@@ -1,6 +1,7 @@
 //! The domains that this API can serve. A domain's routes stand together in one file.
 
 mod allocation;
+mod body;
 mod caller;
 mod contracts;
 mod entity;
@@ -15,86 +16,47 @@ mod reading;
 mod record;
 mod reply;
 mod spaces;
+mod strict;
 mod tenants;
 mod transition;
 mod tx;
+mod value;
 mod view;
 mod write;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use std::sync::LazyLock;
+
+use utoipa::openapi::{PathItem, Paths};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     routes::{Route, Territory},
     server::App,
 };
 
-const fn read(path: &'static str, domain: &'static str) -> Route {
-    Route { method: "GET", path, domain }
-}
+/// What the document is called.
+pub(crate) const TITLE: &str = "Spacehub API";
 
-const fn add(path: &'static str, domain: &'static str) -> Route {
-    Route { method: "POST", path, domain }
-}
+/// Every route with its domain, for the live manifest and for the switch: what the handlers'
+/// annotations say.
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    static PATHS: LazyLock<Paths> = LazyLock::new(|| router().into_openapi().paths);
+    PATHS.paths.iter().flat_map(|(path, item)| routes_of(path, item)).collect()
+});
 
-const fn change(path: &'static str, domain: &'static str) -> Route {
-    Route { method: "PATCH", path, domain }
+fn routes_of(path: &'static str, item: &'static PathItem) -> impl Iterator<Item = Route> {
+    let methods = [
+        ("GET", &item.get),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ];
+    methods.into_iter().filter_map(move |(method, operation)| {
+        let domain = operation.as_ref()?.tags.as_ref()?.first()?;
+        Some(Route { method, path, domain })
+    })
 }
-
-/// Every route, for the live manifest and for the switch.
-pub const ROUTES: &[Route] = &[
-    read("/v2/property-owners", "property-owners"),
-    add("/v2/property-owners", "property-owners"),
-    read("/v2/property-owners/{id}", "property-owners"),
-    change("/v2/property-owners/{id}", "property-owners"),
-    read("/v2/property-owners/{id}/properties", "properties"),
-    read("/v2/properties", "properties"),
-    add("/v2/properties", "properties"),
-    read("/v2/properties/{id}", "properties"),
-    change("/v2/properties/{id}", "properties"),
-    read("/v2/properties/{id}/spaces", "properties"),
-    read("/v2/spaces", "properties"),
-    add("/v2/spaces", "properties"),
-    read("/v2/spaces/{id}", "properties"),
-    change("/v2/spaces/{id}", "properties"),
-    read("/v2/tenants", "tenants"),
-    add("/v2/tenants", "tenants"),
-    read("/v2/tenants/{id}", "tenants"),
-    change("/v2/tenants/{id}", "tenants"),
-    read("/v2/contracts", "contracts"),
-    add("/v2/contracts", "contracts"),
-    read("/v2/contracts/{id}", "contracts"),
-    change("/v2/contracts/{id}", "contracts"),
-    read("/v2/contracts/{id}/items", "contracts"),
-    add("/v2/contracts/{id}/items", "contracts"),
-    read("/v2/contracts/{id}/items/{item}", "contracts"),
-    change("/v2/contracts/{id}/items/{item}", "contracts"),
-    read("/v2/contracts/{id}/invoices", "invoices"),
-    add("/v2/contracts/{id}/transitions", "contracts"),
-    read("/v2/invoices", "invoices"),
-    add("/v2/invoices", "invoices"),
-    read("/v2/invoices/{id}", "invoices"),
-    change("/v2/invoices/{id}", "invoices"),
-    read("/v2/invoices/{id}/lines", "invoices"),
-    add("/v2/invoices/{id}/lines", "invoices"),
-    read("/v2/invoices/{id}/lines/{line}", "invoices"),
-    change("/v2/invoices/{id}/lines/{line}", "invoices"),
-    add("/v2/invoices/{id}/transitions", "invoices"),
-    read("/v2/payments", "payments"),
-    add("/v2/payments", "payments"),
-    read("/v2/payments/{id}", "payments"),
-    change("/v2/payments/{id}", "payments"),
-    read("/v2/payments/{id}/allocations", "payments"),
-    add("/v2/payments/{id}/allocations", "payments"),
-    read("/v2/payments/{id}/allocations/{allocation}", "payments"),
-    Route {
-        method: "DELETE",
-        path: "/v2/payments/{id}/allocations/{allocation}",
-        domain: "payments",
-    },
-];
 
 const fn territory(segment: &'static str, domain: &'static str) -> Territory {
     Territory { segment, domain }
@@ -111,60 +73,72 @@ pub const TERRITORIES: &[Territory] = &[
     territory("payments", "payments"),
 ];
 
-/// The router of all domains. Whether a request comes here is decided before it.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/v2/property-owners", get(property_owners::list).post(property_owners::create))
-        .route("/v2/property-owners/{id}", get(property_owners::get).patch(property_owners::update))
-        .route("/v2/property-owners/{id}/properties", get(property_owners::properties))
-        .route("/v2/properties", get(properties::list).post(properties::create))
-        .route("/v2/properties/{id}", get(properties::get).patch(properties::update))
-        .route("/v2/properties/{id}/spaces", get(spaces::of_property))
-        .route("/v2/spaces", get(spaces::list).post(spaces::create))
-        .route("/v2/spaces/{id}", get(spaces::get).patch(spaces::update))
-        .route("/v2/tenants", get(tenants::list).post(tenants::create))
-        .route("/v2/tenants/{id}", get(tenants::get).patch(tenants::update))
-        .route("/v2/contracts", get(contracts::list).post(contracts::create))
-        .route("/v2/contracts/{id}", get(contracts::get).patch(contracts::update))
-        .route("/v2/contracts/{id}/items", get(contracts::items).post(contracts::create_item))
-        .route(
-            "/v2/contracts/{id}/items/{item}",
-            get(contracts::item).patch(contracts::update_item),
-        )
-        .route("/v2/contracts/{id}/invoices", get(contracts::invoices))
-        .route("/v2/contracts/{id}/transitions", post(contracts::transition))
-        .route("/v2/invoices", get(invoices::list).post(invoices::create))
-        .route("/v2/invoices/{id}", get(invoices::get).patch(invoices::update))
-        .route("/v2/invoices/{id}/lines", get(invoices::lines).post(invoices::create_line))
-        .route("/v2/invoices/{id}/lines/{line}", get(invoices::line).patch(invoices::update_line))
-        .route("/v2/invoices/{id}/transitions", post(invoices::transition))
-        .route("/v2/payments", get(payments::list).post(payments::create))
-        .route("/v2/payments/{id}", get(payments::get).patch(payments::update))
-        .route(
-            "/v2/payments/{id}/allocations",
-            get(payments::allocations).post(payments::create_allocation),
-        )
-        .route(
-            "/v2/payments/{id}/allocations/{allocation}",
-            get(payments::allocation).delete(payments::delete_allocation),
-        )
+/// The router of all domains, and what the document says of them. Whether a request comes here is
+/// decided before it. Methods of one path stand in one `routes!`.
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(property_owners::list, property_owners::create))
+        .routes(routes!(property_owners::get, property_owners::update))
+        .routes(routes!(property_owners::properties))
+        .routes(routes!(properties::list, properties::create))
+        .routes(routes!(properties::get, properties::update))
+        .routes(routes!(spaces::of_property))
+        .routes(routes!(spaces::list, spaces::create))
+        .routes(routes!(spaces::get, spaces::update))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::get, tenants::update))
+        .routes(routes!(contracts::list, contracts::create))
+        .routes(routes!(contracts::get, contracts::update))
+        .routes(routes!(contracts::items, contracts::create_item))
+        .routes(routes!(contracts::item, contracts::update_item))
+        .routes(routes!(contracts::invoices))
+        .routes(routes!(contracts::transition))
+        .routes(routes!(invoices::list, invoices::create))
+        .routes(routes!(invoices::get, invoices::update))
+        .routes(routes!(invoices::lines, invoices::create_line))
+        .routes(routes!(invoices::line, invoices::update_line))
+        .routes(routes!(invoices::transition))
+        .routes(routes!(payments::list, payments::create))
+        .routes(routes!(payments::get, payments::update))
+        .routes(routes!(payments::allocations, payments::create_allocation))
+        .routes(routes!(payments::allocation, payments::delete_allocation))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn routes_are_versioned_and_kebab_case() {
-        for route in ROUTES {
+        for route in &*ROUTES {
             assert!(route.path.starts_with("/v2/"), "{}", route.path);
             assert!(!route.path.contains(['_', ' ']) && route.path.to_lowercase() == route.path);
         }
     }
 
     #[test]
+    fn every_operation_of_the_document_is_a_route_with_a_domain() {
+        let document = router().into_openapi();
+        let paths = &document.paths.paths;
+        let operations: usize = paths.values().map(routes_in).sum();
+        assert_eq!(ROUTES.len(), operations);
+        let domains: BTreeSet<&str> =
+            TERRITORIES.iter().map(|territory| territory.domain).collect();
+        for route in &*ROUTES {
+            assert!(domains.contains(route.domain), "{} has the tag {}", route.path, route.domain);
+        }
+    }
+
+    fn routes_in(item: &PathItem) -> usize {
+        let item = serde_json::to_value(item).expect("JSON");
+        item.as_object().expect("an object").len()
+    }
+
+    #[test]
     fn every_route_lies_in_a_territory() {
-        for route in ROUTES {
+        for route in &*ROUTES {
             let segment = route.path.split('/').nth(2);
             assert!(TERRITORIES.iter().any(|territory| Some(territory.segment) == segment));
         }

@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::language::Language;
 
@@ -16,7 +17,7 @@ mod cause;
 mod words;
 
 /// The five codes of the convention. There is no sixth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the convention's own names")]
 pub enum Code {
@@ -193,16 +194,22 @@ impl Error {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope {
+/// What every error looks like.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Envelope {
     error: Inner,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorDetail)]
 struct Inner {
     code: Code,
+    /// For people, in Mongolian or English as `Accept-Language` asks.
     message: &'static str,
+    /// What is wrong, by field.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     details: Option<Value>,
 }
 

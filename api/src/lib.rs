@@ -12,6 +12,7 @@ pub mod facade;
 pub mod identity;
 pub mod language;
 pub mod money;
+pub mod openapi;
 pub mod page;
 pub mod reference;
 pub mod routes;

@@ -11,7 +11,9 @@ const JSON_INTEGER_MAX: i64 = 9_007_199_254_740_991;
 
 /// An amount in minor units. It has no `PartialEq` on purpose: amounts are compared with
 /// [`MinorUnits::compare`], and "paid" is asked with [`MinorUnits::is_fully_paid`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, utoipa::ToSchema)]
+#[schema(description = "An amount in minor units, as text: JSON numbers lose large integers.",
+    value_type = String, pattern = "^-?[0-9]+$", example = "1500000")]
 pub struct MinorUnits(i64);
 
 impl MinorUnits {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use target::domain::State;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use self::states::States;
 
@@ -38,7 +39,7 @@ pub struct Territory {
 }
 
 /// A line of the live manifest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestLine {
     method: &'static str,

@@ -8,11 +8,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
 };
+use serde::Serialize;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
@@ -21,8 +23,9 @@ use crate::{
     database, domains,
     facade::Facade,
     language::Language,
+    openapi,
     reference::LegacyKeys,
-    routes::{Routes, Side},
+    routes::{ManifestLine, Routes, Side},
 };
 
 mod connections;
@@ -30,6 +33,9 @@ mod connections;
 pub(crate) use connections::Peer;
 
 pub(crate) const CORRELATION_ID: &str = "x-correlation-id";
+
+/// On every response that the legacy application gave; ours do without.
+pub(crate) const SERVED_BY: &str = "x-served-by";
 
 /// Bodies of our own routes are small; those of the facade are streamed and have no limit here.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -97,7 +103,7 @@ pub async fn bind(
 ) -> Result<Bound, Startup> {
     database::check_role(&pool).await.map_err(Startup::Role)?;
     let facade = settings.legacy_http.as_deref().map(Facade::new).transpose()?;
-    let routes = Routes::follow(&pool, domains::ROUTES, domains::TERRITORIES, stop)
+    let routes = Routes::follow(&pool, &domains::ROUTES, domains::TERRITORIES, stop)
         .await
         .map_err(Startup::States)?;
     let app = App {
@@ -131,16 +137,21 @@ impl Bound {
     }
 }
 
+/// What is ours whatever the domains' states are.
+pub(crate) fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(live))
+        .routes(routes!(ready))
+        .routes(routes!(manifest))
+        .merge(openapi::router())
+}
+
 fn router(app: App) -> Router {
-    let ours = domains::router()
+    let ours = Router::from(domains::router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
-    let operations = Router::new()
-        .route("/health/live", get(|| async { "ok" }))
-        .route("/health/ready", get(ready))
-        .route("/ops/routes.json", get(manifest))
-        .method_not_allowed_fallback(no_method);
+    let operations = Router::from(operations()).method_not_allowed_fallback(no_method);
     let switch = ours.layer(middleware::from_fn_with_state(app.clone(), hand_over));
     operations
         .merge(Router::new().fallback_service(switch.with_state(app.clone())))
@@ -156,9 +167,13 @@ async fn hand_over(State(app): State<App>, request: Request, next: Next) -> Resp
     match (&app.facade, side) {
         (_, Side::Here) => next.run(request).await,
         (_, Side::Unsure) => Error::HandOver.respond(language),
-        (Some(facade), Side::Legacy) => {
-            facade.forward(request).await.unwrap_or_else(|error| error.respond(language))
-        }
+        (Some(facade), Side::Legacy) => match facade.forward(request).await {
+            Ok(mut response) => {
+                response.headers_mut().insert(SERVED_BY, HeaderValue::from_static("legacy"));
+                response
+            }
+            Err(error) => error.respond(language),
+        },
         (None, Side::Legacy) => Error::NoRoute.respond(language),
     }
 }
@@ -199,12 +214,31 @@ async fn no_method(headers: HeaderMap) -> Response {
     Error::MethodNotAllowed.respond(Language::of(&headers))
 }
 
+/// Every route, its domain, who serves it now, and how many requests each side has served.
+#[utoipa::path(get, path = "/ops/routes.json", tag = "operations", security(()),
+    responses((status = 200, body = Vec<ManifestLine>)))]
 async fn manifest(State(app): State<App>) -> Response {
     Json(app.routes.manifest()).into_response()
 }
 
+/// The process runs.
+#[utoipa::path(get, path = "/health/live", tag = "operations", security(()),
+    responses((status = 200, body = String)))]
+async fn live() -> &'static str {
+    "ok"
+}
+
+/// What is asked for readiness.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    postgres: &'static str,
+    legacy: &'static str,
+}
+
 /// Ready when Postgres answers; the legacy side is told, and does not make us unready: the
 /// domains that are ours go on without it.
+#[utoipa::path(get, path = "/health/ready", tag = "operations", security(()),
+    responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn ready(State(app): State<App>) -> Response {
     let asked = tokio::time::timeout(READY_LIMIT, sqlx::query("select 1").execute(&app.pool));
     let (status, postgres) = match asked.await {
@@ -213,5 +247,5 @@ async fn ready(State(app): State<App>) -> Response {
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
     };
     let legacy = if app.facade.is_some() { "configured" } else { "none" };
-    (status, Json(serde_json::json!({ "postgres": postgres, "legacy": legacy }))).into_response()
+    (status, Json(Ready { postgres, legacy })).into_response()
 }

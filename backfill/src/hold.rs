@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use legacy::Session;
+use legacy::{Session, pace::Pace};
 use target::{Target, hold::Process};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
@@ -61,6 +61,7 @@ pub(crate) struct Teller {
     pub(crate) run: i64,
     pub(crate) window: Option<Window>,
     pub(crate) readers: u16,
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Watch {
@@ -71,6 +72,7 @@ impl Watch {
         busy: watch::Receiver<bool>,
     ) -> Result<Self, target::Error> {
         let first = teller.look().await?;
+        teller.tell(&first.as_ref().map(Hold::to_string).unwrap_or_default()).await;
         let (sender, hold) = watch::channel(first);
         let looking = tokio::spawn(async move {
             let mut told: Option<(String, Instant)> = None;
@@ -120,6 +122,20 @@ impl Teller {
         };
         if let Err(error) = self.target.tell_process(&process).await {
             tracing::debug!(%error, "telling that a backfill runs");
+        }
+        if self.pace.is_limited() {
+            self.share_pace().await;
+        }
+    }
+
+    /// The limit of rows a second is that of all processes that read now.
+    async fn share_pace(&self) {
+        match self.target.backfill_processes().await {
+            Ok(processes) => {
+                let readers = processes.iter().filter(|process| process.holding.is_empty());
+                self.pace.share(u64::try_from(readers.count()).unwrap_or(u64::MAX));
+            }
+            Err(error) => tracing::debug!(%error, "asking who else copies"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) owner: String,
     /// Only the rows that this holds for.
     pub(crate) condition: Option<Condition>,
-    pub(crate) pace: Pace,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) steps: Steps,
     pub(crate) watch: Watch,
     pub(crate) asked: tokio::sync::Mutex<Asked>,
@@ -62,18 +62,20 @@ impl Shared {
         let state = State { tables: tables.collect(), ..State::default() };
         let owner = owner::this_process();
         let (asked, busy) = Asked::new();
+        let rows_per_second = job.settings.rows_per_second;
+        let pace = Arc::new(Pace::new(rows_per_second));
         let teller = Teller {
             target: Arc::clone(&job.target),
             owner: owner.clone(),
             run: run.id,
             window: job.settings.window,
             readers: job.settings.readers.max(1),
+            pace: Arc::clone(&pace),
         };
-        let rows_per_second = job.settings.rows_per_second;
         let shared = Self {
             watch: Watch::start(teller, busy).await?,
             asked: tokio::sync::Mutex::new(asked),
-            pace: Pace::new(rows_per_second),
+            pace,
             steps: Steps::new(job.settings.statement, rows_per_second),
             condition: match job.scope {
                 Scope::Where(condition) => Some(condition),

@@ -34,6 +34,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) system_postgres: bool,
 
+    /// The engine's role is exempt from row-level security, so that new rows are copied straight
+    /// into their tables
+    #[arg(long)]
+    pub(crate) bypass_rls: bool,
+
     /// Partitions of the contract topic (may be given several times)
     #[arg(long, default_values_t = [1, 4], value_name = "N")]
     pub(crate) partitions: Vec<i32>,

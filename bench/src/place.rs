@@ -75,6 +75,9 @@ impl Place {
         let backend: i32 =
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = Stat::of(u32::try_from(backend)?).map(|stat| stat.parent);
+        if args.bypass_rls {
+            sqlx::query("alter role ficus_engine bypassrls").execute(&mut connection).await?;
+        }
         connection.close().await?;
         let plan = crate::plan()?;
         let databases = AtomicU32::new(0);

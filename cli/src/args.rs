@@ -217,6 +217,9 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long)]
     pub(crate) listen: Option<SocketAddr>,
+    /// Print the OpenAPI document and end
+    #[arg(long)]
+    pub(crate) openapi: bool,
 }
 
 /// `ficus domain`.

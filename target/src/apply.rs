@@ -12,7 +12,7 @@ use std::{
 };
 
 use mapping::{
-    plan::{EntityId, EntityPlan, FILTER_RULE},
+    plan::{EntityId, EntityPlan, FILTER_RULE, SoftDelete},
     position::Position,
     row::RowKind,
 };
@@ -23,7 +23,7 @@ use crate::{
     aside::{part_of, put_aside},
     batch::Checkpoint,
     checkpoint::{self, Commit},
-    error::Disposition,
+    error::{Disposition, FEATURE_NOT_SUPPORTED, UNIQUE_VIOLATION},
     fold::{Barriers, Change, fold, sort},
     gate, hook,
     keys::Resolved,
@@ -51,10 +51,28 @@ pub(crate) const CUT_OVER_RULE: &str = "domain-cut-over";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
+    /// All rows at once, and those with new ids without a look at what is there: nearly always
+    /// nobody can have written them.
+    Insert,
     /// All rows at once.
-    Fast,
+    Merge,
     /// Postgres has refused a row of this batch: find it.
     Careful,
+}
+
+impl Mode {
+    /// What is tried after a refusal; `None` where that is the last word.
+    fn after(self, error: &Error) -> Option<Self> {
+        match (self, error.sqlstate()) {
+            // Another process met the same key between its minting and our locks, or row-level
+            // security has come into force since the table was looked at.
+            (Self::Insert, Some(UNIQUE_VIOLATION | FEATURE_NOT_SUPPORTED)) => Some(Self::Merge),
+            (Self::Insert | Self::Merge, _) => {
+                (error.disposition() == Disposition::Quarantine).then_some(Self::Careful)
+            }
+            (Self::Careful, _) => None,
+        }
+    }
 }
 
 /// Named, so that the compiler proves `Send` here and callers may spawn [`Target::apply`].
@@ -119,18 +137,25 @@ impl Target {
         for entity in work.demands.keys() {
             writer.ensure_stage(&self.registered(*entity)?.statements).await?;
         }
-        let mut applied = self.transaction(&mut writer, work, &resolved, Mode::Fast).await;
-        let is_refused =
-            applied.as_ref().is_err_and(|error| error.disposition() == Disposition::Quarantine);
-        // Whoever tries one row again is told why it is refused.
-        if is_refused && !matches!(work.batch.checkpoint, Checkpoint::Retry(_)) {
+        let mut mode = if resolved.has_new() { Mode::Insert } else { Mode::Merge };
+        let applied = loop {
+            let error = match self.transaction(&mut writer, work, &resolved, mode).await {
+                Ok(applied) => break applied,
+                Err(error) => error,
+            };
+            mode = match mode.after(&error) {
+                // Whoever tries one row again is told why it is refused.
+                Some(Mode::Careful) if matches!(work.batch.checkpoint, Checkpoint::Retry(_)) => {
+                    return Err(error);
+                }
+                Some(mode) => mode,
+                None => return Err(error),
+            };
             sqlx::raw_sql("rollback")
                 .execute(&mut writer.connection)
                 .await
                 .map_err(Error::postgres("rolling a batch back"))?;
-            applied = self.transaction(&mut writer, work, &resolved, Mode::Careful).await;
-        }
-        let applied = applied?;
+        };
         self.writers.put_back(writer);
         self.keys.committed(resolved);
         self.numbers.committed(&work.numbers);
@@ -161,7 +186,10 @@ impl Target {
         let origin = origin(&batch.checkpoint);
         let mut refused = Vec::new();
         for entity in demands.keys() {
-            let changes = changes(&mut session, work, resolved, *entity)?;
+            let mut changes = changes(&mut session, work, resolved, *entity)?;
+            if mode != Mode::Insert || session.gate(*entity).has_archived {
+                changes.iter_mut().for_each(|change| change.is_new = false);
+            }
             if session.gate(*entity).cut_over {
                 for change in changes.iter().filter(|change| change.counted) {
                     session.tally.ignore(change.account, CUT_OVER_RULE, 1);
@@ -245,6 +273,7 @@ fn changes<'w>(
     entity: EntityId,
 ) -> Result<Vec<Change<'w>>, Error> {
     let mut changes = Vec::new();
+    let archives = session.target.entity(entity)?.soft_delete == SoftDelete::Archive;
     for (index, part) in work.parts.iter().enumerate().filter(|(_, p)| p.entity == entity) {
         let Some(table) = session.target.table_of(entity, part.part) else { continue };
         let name = session.target.table_name(table)?;
@@ -265,6 +294,8 @@ fn changes<'w>(
                 account,
                 counted: !work.seconds.contains(&(index, row_index)),
                 behind: false,
+                is_new: resolved.is_new(index, row_index)
+                    && !(archives && row.kind == RowKind::SoftDelete),
             });
         }
     }
@@ -358,7 +389,7 @@ impl Rows<'_, '_> {
         mut barriers: Barriers,
     ) -> Result<Vec<Record>, Error> {
         let special = parts::special(plan, 0);
-        let merge = self.mode == Mode::Fast;
+        let merge = self.mode != Mode::Careful;
         let entity = self.entity;
         let joined = sort(&mut changes);
         if merge {
@@ -366,7 +397,7 @@ impl Rows<'_, '_> {
         }
         let mut refused: Vec<Record> = Vec::new();
         for mut round in fold(changes, special, &barriers, merge, &mut self.session.tally) {
-            if self.mode == Mode::Fast {
+            if merge {
                 let outcomes = self.session.write(entity, &round).await?;
                 self.session.count(&round, &outcomes);
                 continue;
@@ -392,7 +423,7 @@ impl Rows<'_, '_> {
         barriers: &BTreeMap<u8, Barriers>,
     ) -> Result<Vec<Record>, Error> {
         let entity = self.entity;
-        let (outcomes, refused) = if self.mode == Mode::Fast {
+        let (outcomes, refused) = if self.mode != Mode::Careful {
             (parts::write(self.session, entity, changes, barriers).await?, Vec::new())
         } else {
             let sources = self.work.sources();

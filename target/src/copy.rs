@@ -1,10 +1,13 @@
-//! Rows into a staging table as `COPY … BINARY`: mapping's bytes as they are (law 5).
+//! Rows as `COPY … BINARY`: mapping's bytes as they are (law 5). Into a staging table, or new ones
+//! straight into theirs.
 
 use mapping::position::Position;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     Error,
+    error::UNIQUE_VIOLATION,
     fold::Change,
     hook,
     statement::{STAGE_COLUMNS, Staged},
@@ -36,21 +39,34 @@ impl<'a> StagedRow<'a> {
     }
 }
 
+/// Where rows go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    /// The staging table, with what the statements after it ask for.
+    Stage,
+    /// The table itself.
+    Table,
+}
+
 /// Sends rows; `columns` is how many fields each of them has.
 pub(crate) async fn copy_in<'a>(
     connection: &mut PgConnection,
-    statement: &str,
+    (into, statement): (Into, &str),
     columns: usize,
     rows: impl Iterator<Item = StagedRow<'a>>,
 ) -> Result<(), Error> {
-    let doing = || Error::postgres("staging rows");
-    let count = i16::try_from(columns + STAGE_COLUMNS.len())
+    let doing = || Error::postgres("copying rows");
+    let more = match into {
+        Into::Stage => STAGE_COLUMNS.len(),
+        Into::Table => 1,
+    };
+    let count = i16::try_from(columns + more)
         .map_err(|_| Error::Corrupt { what: "a table of more than 32,000 columns".to_owned() })?;
     let mut copy = connection.copy_in_raw(statement).await.map_err(doing())?;
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + (CHUNK_BYTES >> 2));
     buffer.extend_from_slice(HEADER);
     for row in rows {
-        encode(&mut buffer, count, &row);
+        encode(&mut buffer, (into, count), &row);
         if buffer.len() >= CHUNK_BYTES {
             if let Err(error) = copy.send(buffer.as_slice()).await {
                 return Err(doing()(error));
@@ -65,15 +81,56 @@ pub(crate) async fn copy_in<'a>(
     Ok(())
 }
 
-fn encode(buffer: &mut Vec<u8>, count: i16, row: &StagedRow<'_>) {
+fn encode(buffer: &mut Vec<u8>, (into, count): (Into, i16), row: &StagedRow<'_>) {
     buffer.extend_from_slice(&count.to_be_bytes());
     buffer.extend_from_slice(row.fields);
     buffer.extend_from_slice(&18_i32.to_be_bytes());
     buffer.extend_from_slice(row.position.as_bytes());
+    if into == Into::Table {
+        return;
+    }
     buffer.extend_from_slice(&2_i32.to_be_bytes());
     buffer.extend_from_slice(&row.kind.code().to_be_bytes());
     buffer.extend_from_slice(&8_i32.to_be_bytes());
     buffer.extend_from_slice(&row.unchanged.to_be_bytes());
     buffer.extend_from_slice(&4_i32.to_be_bytes());
     buffer.extend_from_slice(&row.number.to_be_bytes());
+}
+
+const KEYS: &str = "copy ficus.key_map (entity, key, id) from stdin (format binary)";
+
+/// Sends new keys into the key map, in a transaction of their own that does not wait for the disk.
+/// `false` when one of them is known: then nothing is written.
+pub(crate) async fn keys<'a>(
+    connection: &mut PgConnection,
+    rows: impl Iterator<Item = (i16, &'a [u8], Uuid)>,
+) -> Result<bool, Error> {
+    let doing = || Error::postgres("minting keys");
+    sqlx::raw_sql("begin; set local synchronous_commit = off")
+        .execute(&mut *connection)
+        .await
+        .map_err(doing())?;
+    let mut buffer = HEADER.to_vec();
+    for (entity, key, id) in rows {
+        buffer.extend_from_slice(&3_i16.to_be_bytes());
+        buffer.extend_from_slice(&2_i32.to_be_bytes());
+        buffer.extend_from_slice(&entity.to_be_bytes());
+        let length = i32::try_from(key.len())
+            .map_err(|_| Error::Corrupt { what: "a key of more than 2 GiB".to_owned() })?;
+        buffer.extend_from_slice(&length.to_be_bytes());
+        buffer.extend_from_slice(key);
+        buffer.extend_from_slice(&16_i32.to_be_bytes());
+        buffer.extend_from_slice(id.as_bytes());
+    }
+    buffer.extend_from_slice(TRAILER);
+    let mut copy = connection.copy_in_raw(KEYS).await.map_err(doing())?;
+    copy.send(buffer).await.map_err(doing())?;
+    let copied = copy.finish().await.map_err(doing());
+    let is_known = copied.as_ref().is_err_and(|error| error.sqlstate() == Some(UNIQUE_VIOLATION));
+    if !is_known {
+        copied?;
+    }
+    let end = if is_known { "rollback" } else { "commit" };
+    sqlx::raw_sql(end).execute(connection).await.map_err(doing())?;
+    Ok(!is_known)
 }

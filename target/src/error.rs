@@ -117,6 +117,10 @@ pub enum Error {
     },
 }
 
+/// SQLSTATEs that decide what is tried next.
+pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+pub(crate) const FEATURE_NOT_SUPPORTED: &str = "0A000";
+
 /// What the caller does about a failure. The one place that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {

@@ -45,6 +45,8 @@ pub(crate) struct Change<'a> {
     pub(crate) counted: bool,
     /// An earlier change of the row is in quarantine.
     pub(crate) behind: bool,
+    /// The id was minted by this batch, and this is the row's first change.
+    pub(crate) is_new: bool,
 }
 
 impl Change<'_> {
@@ -194,10 +196,11 @@ pub(crate) fn fold<'a>(
 }
 
 fn flush<'a>(row: &mut Vec<Change<'a>>, rounds: &mut Vec<Vec<Change<'a>>>) {
-    for (index, change) in row.drain(..).enumerate() {
+    for (index, mut change) in row.drain(..).enumerate() {
         if rounds.len() <= index {
             rounds.push(Vec::new());
         }
+        change.is_new &= index == 0;
         if let Some(round) = rounds.get_mut(index) {
             round.push(change);
         }

@@ -7,7 +7,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +22,7 @@ use mapping::{
 use sqlx::{PgConnection, Row as _};
 use uuid::{ContextV7, NoContext, Timestamp, Uuid};
 
-use crate::{Error, Target};
+use crate::{Error, Target, copy};
 
 /// Bytes that the cache may hold, keys and bookkeeping together.
 const CACHE_BYTES_MAX: usize = 64 << 20;
@@ -27,14 +30,21 @@ const CACHE_BYTES_MAX: usize = 64 << 20;
 const ENTRY_BYTES: usize = 96;
 /// Ids asked for in one statement.
 const CHUNK: usize = 20_000;
+/// Fewer keys are not worth a COPY's round trips.
+const COPY_KEYS_MIN: usize = 500;
+/// Inserts between two tries of a COPY, at most.
+const WAIT_MAX: u32 = 256;
 
 type Entry = (EntityId, CanonicalKey);
+
+/// An id, and whether it was minted just now.
+type Minted = (Uuid, bool);
 
 /// Ids of a batch. The slots in the rows' fields are filled already.
 #[derive(Default)]
 pub(crate) struct Resolved {
     /// By batch and row: the row's own id; nil where it is not known.
-    own: Vec<Vec<Uuid>>,
+    own: Vec<Vec<Minted>>,
     /// Ids of the other keys that were asked for.
     others: Vec<Uuid>,
     /// Not in the cache yet.
@@ -44,6 +54,20 @@ pub(crate) struct Resolved {
 impl Resolved {
     /// The own id of a row.
     pub(crate) fn own(&self, batch: usize, row: usize) -> Uuid {
+        self.own_minted(batch, row).0
+    }
+
+    /// Whether the own id of a row was minted with this batch.
+    pub(crate) fn is_new(&self, batch: usize, row: usize) -> bool {
+        self.own_minted(batch, row).1
+    }
+
+    /// Whether that of any row was.
+    pub(crate) fn has_new(&self) -> bool {
+        self.own.iter().flatten().any(|(_, is_new)| *is_new)
+    }
+
+    fn own_minted(&self, batch: usize, row: usize) -> Minted {
         self.own.get(batch).and_then(|rows| rows.get(row)).copied().unwrap_or_default()
     }
 
@@ -52,11 +76,12 @@ impl Resolved {
         self.others.get(index).copied().unwrap_or_default()
     }
 
-    fn set(&mut self, place: Place, id: Uuid, batches: &mut [RowBatch]) {
+    fn set(&mut self, place: Place, minted: Minted, batches: &mut [RowBatch]) {
+        let (id, _) = minted;
         match place {
             Place::Own { batch, row } => {
                 if let Some(own) = self.own.get_mut(batch).and_then(|rows| rows.get_mut(row)) {
-                    *own = id;
+                    *own = minted;
                 }
                 // The row's first slot is its own id; a delete has no fields.
                 let Some(batch) = batches.get_mut(batch) else { return };
@@ -92,6 +117,41 @@ struct Miss {
     entry: Entry,
     created_at_ms: Option<i64>,
     places: Vec<Place>,
+}
+
+/// Whether a batch's keys are worth a COPY, which costs half of what an insert does that looks for
+/// conflicts, and is for nothing when there is one. After each refusal it takes twice as many
+/// inserts in a row without a conflict before the next try.
+#[derive(Default)]
+struct Hope {
+    /// Inserts until the next try.
+    wait: AtomicU32,
+    /// What the next refusal will cost.
+    penalty: AtomicU32,
+}
+
+impl Hope {
+    fn is_high(&self) -> bool {
+        self.wait.load(Ordering::Relaxed) == 0
+    }
+
+    /// An insert met no known key.
+    fn all_were_new(&self) {
+        let wait = self.wait.load(Ordering::Relaxed);
+        self.wait.store(wait.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// How a COPY ended.
+    fn copied(&self, done: bool) {
+        let penalty = self.penalty.load(Ordering::Relaxed);
+        if done {
+            self.penalty.store(penalty / 2, Ordering::Relaxed);
+        } else {
+            let penalty = (penalty * 2).clamp(1, WAIT_MAX);
+            self.penalty.store(penalty, Ordering::Relaxed);
+            self.wait.store(penalty, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The cache: two generations, the younger of which is dropped into the place of the older when
@@ -151,6 +211,7 @@ impl Cache {
 #[derive(Default)]
 pub(crate) struct Keys {
     cache: Mutex<Cache>,
+    hope: Hope,
     clock: Mutex<ContextV7>,
 }
 
@@ -189,7 +250,8 @@ impl Keys {
         resolved: &mut Resolved,
     ) -> Vec<Miss> {
         let wanted = places(batches, others);
-        resolved.own = batches.iter().map(|batch| vec![Uuid::nil(); batch.rows.len()]).collect();
+        let unknown = |batch: &RowBatch| vec![Minted::default(); batch.rows.len()];
+        resolved.own = batches.iter().map(unknown).collect();
         resolved.others = vec![Uuid::nil(); others.len()];
         let mut known: Vec<(Place, Uuid)> = Vec::with_capacity(wanted.len());
         let mut missing: Vec<(EntityId, &CanonicalKey, Option<i64>, Place)> = Vec::new();
@@ -204,7 +266,7 @@ impl Keys {
         missing.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         let misses = group(&missing);
         for (place, id) in known {
-            resolved.set(place, id, batches);
+            resolved.set(place, (id, false), batches);
         }
         misses
     }
@@ -295,13 +357,13 @@ impl Target {
         let mut resolved = Resolved::default();
         let misses = self.keys.look_in_cache(batches, others, &mut resolved);
         for chunk in misses.chunks(CHUNK) {
-            let ids = self.mint_chunk(connection, chunk).await?;
-            for (miss, id) in chunk.iter().zip(ids) {
+            let minted = self.mint_chunk(connection, chunk).await?;
+            for (miss, minted) in chunk.iter().zip(minted) {
                 for place in &miss.places {
-                    resolved.set(*place, id, batches);
+                    resolved.set(*place, minted, batches);
                 }
                 let (entity, key) = &miss.entry;
-                resolved.fresh.push((*entity, key.clone(), id));
+                resolved.fresh.push((*entity, key.clone(), minted.0));
             }
         }
         Ok(resolved)
@@ -311,10 +373,20 @@ impl Target {
         &self,
         connection: &mut PgConnection,
         chunk: &[Miss],
-    ) -> Result<Vec<Uuid>, Error> {
-        let mut ids: Vec<Uuid> =
-            chunk.iter().map(|miss| self.keys.mint(miss.created_at_ms)).collect();
+    ) -> Result<Vec<Minted>, Error> {
+        let mut ids: Vec<Minted> =
+            chunk.iter().map(|miss| (self.keys.mint(miss.created_at_ms), true)).collect();
         let (entities, keys) = self.columns(chunk.iter().map(|miss| &miss.entry))?;
+        if chunk.len() >= COPY_KEYS_MIN && self.keys.hope.is_high() {
+            let rows = entities.iter().zip(&keys).zip(&ids);
+            let rows = rows.map(|((entity, key), (id, _))| (*entity, *key, *id));
+            let copied = copy::keys(connection, rows).await?;
+            self.keys.hope.copied(copied);
+            if copied {
+                return Ok(ids);
+            }
+        }
+        let proposed: Vec<Uuid> = ids.iter().map(|(id, _)| *id).collect();
         // Nearly always most of them are new (known ones are in the cache), so the insert comes
         // first: looking first would cost a third more. Ids are new, so only (entity, key) can
         // conflict.
@@ -327,16 +399,18 @@ impl Target {
         )
         .bind(&entities)
         .bind(&keys)
-        .bind(&ids)
+        .bind(&proposed)
         .fetch_one(&mut *connection)
         .await
         .map_err(Error::postgres("minting keys"))?
         .get(0);
         let minted = minted.unwrap_or_default();
-        if minted.len() < ids.len() {
+        if minted.len() == ids.len() {
+            self.keys.hope.all_were_new();
+        } else {
             let minted: HashSet<Uuid> = minted.into_iter().collect();
             let rest: Vec<_> = (entities.into_iter().zip(keys).zip(&mut ids))
-                .filter(|(_, id)| !minted.contains(*id))
+                .filter(|(_, (id, _))| !minted.contains(id))
                 .collect();
             reread(connection, rest).await?;
         }
@@ -404,7 +478,7 @@ impl Target {
             match id {
                 Some(id) => {
                     for place in miss.places {
-                        resolved.set(place, id, &mut parts);
+                        resolved.set(place, (id, false), &mut parts);
                     }
                 }
                 None => {
@@ -452,7 +526,7 @@ impl Target {
 /// The ids of keys that others have minted: the insert has waited for whoever was at one.
 async fn reread(
     connection: &mut PgConnection,
-    rest: Vec<((i16, &[u8]), &mut Uuid)>,
+    rest: Vec<((i16, &[u8]), &mut Minted)>,
 ) -> Result<(), Error> {
     let (wanted, mut ids): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let (entities, keys): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
@@ -462,7 +536,7 @@ async fn reread(
     }
     for (n, id) in found {
         if let Some(slot) = ids.get_mut(n) {
-            **slot = id;
+            **slot = (id, false);
         }
     }
     Ok(())

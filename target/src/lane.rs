@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Target,
-    copy::{StagedRow, copy_in},
+    copy::{Into, StagedRow, copy_in},
     fold::Change,
     gate::Gate,
     hook,
@@ -47,11 +47,23 @@ impl Session<'_> {
             self.delete(entity, changes, &deletes, &mut outcomes).await?;
             hook::point("apply.after_delete");
         }
-        let rows = indexes(changes, |change| change.kind != RowKind::Delete && !change.behind);
+        // Tombstones are looked for from the staging table.
+        let straight =
+            self.target.registered(entity)?.takes_copies && !self.gate(entity).has_tombstones;
+        let goes_straight = |kind| straight && kind == Staged::New;
+        let new = indexes(changes, |change| kind(change).is_some_and(goes_straight));
+        let rows = indexes(changes, |change| kind(change).is_some_and(|kind| !goes_straight(kind)));
         let mut waiting = Vec::new();
+        if !new.is_empty() {
+            self.copy_new(entity, changes, &new, &mut outcomes).await?;
+            hook::point("apply.after_copy");
+        }
         if !rows.is_empty() {
             self.stage(entity, rows.iter().filter_map(|index| staged(changes, *index))).await?;
             hook::point("apply.after_stage");
+            if !straight {
+                self.insert_new(entity, changes, &mut outcomes).await?;
+            }
             self.write_full(entity, changes, &mut outcomes).await?;
             waiting = self.write_partial(entity, changes, &mut outcomes).await?;
             self.end_restored(entity).await?;
@@ -125,7 +137,44 @@ impl Session<'_> {
                 .await
                 .map_err(doing())?;
         }
-        copy_in(self.connection, &statements.copy, statements.order.len(), rows).await
+        let stage = (Into::Stage, statements.copy.as_str());
+        copy_in(self.connection, stage, statements.order.len(), rows).await
+    }
+
+    /// Sends new rows straight into their table.
+    async fn copy_new(
+        &mut self,
+        entity: EntityId,
+        changes: &[Change<'_>],
+        new: &[usize],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Error> {
+        let statements = &self.target.registered(entity)?.statements;
+        let table = (Into::Table, statements.copy_new.as_str());
+        let rows = new.iter().filter_map(|index| staged(changes, *index));
+        copy_in(self.connection, table, statements.order.len(), rows).await?;
+        for index in new {
+            set(outcomes, *index, Outcome::Applied);
+        }
+        Ok(())
+    }
+
+    /// The staged rows that nobody can have written yet.
+    async fn insert_new(
+        &mut self,
+        entity: EntityId,
+        changes: &[Change<'_>],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Error> {
+        let new = indexes(changes, |change| kind(change) == Some(Staged::New));
+        if new.is_empty() {
+            return Ok(());
+        }
+        let target = self.target;
+        let checked = self.gate(entity).has_tombstones;
+        let sql = target.registered(entity)?.statements.insert(checked);
+        self.run(entity, (sql, None), changes, &new, outcomes).await?;
+        Ok(())
     }
 
     /// The rows of which all columns are known, and full soft deletes.
@@ -268,6 +317,7 @@ fn kind(change: &Change<'_>) -> Option<Staged> {
     match (change.kind, change.unchanged) {
         (RowKind::Delete, _) => None,
         _ if change.behind => None,
+        (RowKind::Upsert | RowKind::SoftDelete, 0) if change.is_new => Some(Staged::New),
         (RowKind::Upsert, 0) => Some(Staged::Full),
         (RowKind::Upsert, _) => Some(Staged::Partial),
         (RowKind::SoftDelete, 0) => Some(Staged::SoftDelete),

@@ -176,6 +176,7 @@ pub(crate) async fn release(
             account: session.tally.released(table, row.get("origin")),
             counted: true,
             behind: false,
+            is_new: false,
         });
         hook::point("park.release");
     }

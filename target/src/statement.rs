@@ -54,6 +54,8 @@ pub(crate) fn literal(name: &str) -> String {
 /// What a staged row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Staged {
+    /// Its id was minted by this batch, so there is no row yet.
+    New,
     /// All columns are known.
     Full,
     /// Soft-deleted: an existing row keeps its references.
@@ -67,10 +69,11 @@ pub(crate) enum Staged {
 impl Staged {
     pub(crate) const fn code(self) -> i16 {
         match self {
-            Self::Full => 0,
-            Self::SoftDelete => 1,
-            Self::Partial => 2,
-            Self::PartialSoftDelete => 3,
+            Self::New => 0,
+            Self::Full => 1,
+            Self::SoftDelete => 2,
+            Self::Partial => 3,
+            Self::PartialSoftDelete => 4,
         }
     }
 }
@@ -81,7 +84,7 @@ pub(crate) const STAGE_COLUMNS: [&str; 4] =
 
 /// The statements of one entity. `s` is the staging table, `t` the target.
 ///
-/// The guard (law 3, [`replaces`]) is in every one of them, so Postgres itself refuses an older change, whoever sends it. NULL (a row made by the API after
+/// The guard (law 3, [`replaces`]) is in every one of them that may meet a row, so Postgres itself refuses an older change, whoever sends it. NULL (a row made by the API after
 /// the cutover) compares to nothing, so such a row is never touched.
 pub(crate) struct Statements {
     /// The staging table.
@@ -92,6 +95,10 @@ pub(crate) struct Statements {
     pub(crate) order: Vec<usize>,
     pub(crate) create_stage: String,
     pub(crate) copy: String,
+    /// Straight into the table.
+    pub(crate) copy_new: String,
+    insert: String,
+    insert_checked: String,
     upsert: String,
     upsert_checked: String,
     soft_delete: String,
@@ -119,9 +126,12 @@ impl Statements {
         let names = join(&columns, |name| name.to_string());
         let parts =
             Parts { stage: &stage, table: &table, columns: &columns, names: &names, number };
-        let upsert = parts.insert(Staged::Full, &parts.assign_all("excluded"));
+        let insert = parts.insert(Staged::New, "");
+        let tail = format!("on conflict (id) do update set {}", parts.assign_all("excluded"));
+        let upsert = parts.insert(Staged::Full, &tail);
         let soft = soft_assignments(&columns, special, 0, "excluded");
-        let soft_delete = parts.insert(Staged::SoftDelete, &soft);
+        let tail = format!("on conflict (id) do update set {soft}");
+        let soft_delete = parts.insert(Staged::SoftDelete, &tail);
         let guard = replaces("t.source_position", "excluded.source_position");
         let guard = format!(" where {guard}");
         Self {
@@ -130,6 +140,9 @@ impl Statements {
                 "copy pg_temp.{stage} ({names}, {}) from stdin (format binary)",
                 STAGE_COLUMNS.join(", ")
             ),
+            copy_new: format!("copy {table} ({names}, source_position) from stdin (format binary)"),
+            insert: insert(false),
+            insert_checked: insert(true),
             upsert: format!("{}{guard}", upsert(false)),
             upsert_checked: format!("{}{guard}", upsert(true)),
             soft_delete: format!("{}{guard}", soft_delete(false)),
@@ -148,6 +161,12 @@ impl Statements {
             special,
             table: table.clone(),
         }
+    }
+
+    /// Writes the staged new rows; `checked` when the entity has tombstones. A row that is there
+    /// after all is a unique violation.
+    pub(crate) fn insert(&self, checked: bool) -> &str {
+        if checked { &self.insert_checked } else { &self.insert }
     }
 
     /// Writes the staged full rows; `checked` when the entity has tombstones.
@@ -262,7 +281,7 @@ impl Parts<'_> {
         all.join(", ")
     }
 
-    fn insert(&self, kind: Staged, assignments: &str) -> impl Fn(bool) -> String + use<> {
+    fn insert(&self, kind: Staged, tail: &str) -> impl Fn(bool) -> String + use<> {
         let Parts { stage, table, names, .. } = self;
         let selected = join(self.columns, |name| format!("s.{name}"));
         let code = kind.code();
@@ -271,8 +290,8 @@ impl Parts<'_> {
              select {selected}, s.source_position from pg_temp.{stage} as s where s.stage_kind = {code}"
         );
         let check = format!(" and {}", not_buried(self.number));
-        let tail = format!(" on conflict (id) do update set {assignments}");
-        move |checked| format!("{head}{}{tail}", if checked { check.as_str() } else { "" })
+        let tail = tail.to_owned();
+        move |checked| format!("{head}{} {tail}", if checked { check.as_str() } else { "" })
     }
 
     /// Comes back with the ids of the deletes that count: the row was older or not there, and no

@@ -10,7 +10,7 @@ use crate::{
     archive::ArchiveStatements,
     keys::Keys,
     sequence::{self, Known},
-    statement::Statements,
+    statement::{Ident, Statements},
     writer::Writers,
 };
 
@@ -37,6 +37,9 @@ pub(crate) struct Registered {
     pub(crate) statements: Statements,
     /// Those of its archive, where soft-deleted rows go there.
     pub(crate) archive: Option<ArchiveStatements>,
+    /// Whether new rows may be copied into the table. Postgres allows it to a role only that
+    /// row-level security does not bind there, whatever its policies say.
+    pub(crate) takes_copies: bool,
 }
 
 impl Target {
@@ -63,7 +66,8 @@ impl Target {
                 let place = (statements.stage.as_str(), &statements.table, number);
                 ArchiveStatements::new(place, &statements.columns, special)
             });
-            entities.push(Registered { number, shapes, statements, archive });
+            let takes_copies = takes_copies(&mut connection, &statements.table).await?;
+            entities.push(Registered { number, shapes, statements, archive, takes_copies });
         }
         let sequences = sequence::register(&mut connection, &plan).await?;
         drop(connection);
@@ -166,6 +170,14 @@ fn shape(entity: &mapping::plan::EntityPlan, part: &Part) -> String {
         })
         .collect();
     described.join(", ")
+}
+
+async fn takes_copies(connection: &mut PgConnection, table: &Ident) -> Result<bool, Error> {
+    sqlx::query_scalar("select not row_security_active($1)")
+        .bind(table.to_string())
+        .fetch_one(connection)
+        .await
+        .map_err(Error::postgres(format!("asking for the row-level security of {table}")))
 }
 
 async fn register_domains(connection: &mut PgConnection, plan: &Plan) -> Result<(), Error> {

@@ -6,9 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use utoipa::{IntoParams, openapi::path};
 use uuid::Uuid;
 
-use crate::{Error, identity::Token, language::Language, page, reference, server::App};
+use crate::{Error, identity::Token, language::Language, openapi, page, reference, server::App};
 
 /// A request that shows a session token. Whether the session lives is asked in the transaction.
 pub(super) struct Caller {
@@ -50,7 +51,8 @@ fn is_forged(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// The id in the path.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
 pub(super) struct Id(pub(super) Uuid);
 
 impl FromRequestParts<App> for Id {
@@ -65,8 +67,9 @@ impl FromRequestParts<App> for Id {
     }
 }
 
-/// The ids in the path of a part: the whole's and its own.
-#[derive(Debug, Clone, Copy)]
+/// The ids in the path of a part: the whole's and its own, which goes by `part`.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(names("id", "part"), parameter_in = Path)]
 pub(super) struct Ids(pub(super) Uuid, pub(super) Uuid);
 
 impl FromRequestParts<App> for Ids {
@@ -103,5 +106,11 @@ impl FromRequestParts<App> for Asked {
             return Err(wrong("legacy", reason));
         }
         Ok(asked)
+    }
+}
+
+impl IntoParams for Asked {
+    fn into_params(within: impl Fn() -> Option<path::ParameterIn>) -> Vec<path::Parameter> {
+        openapi::ListQuery::into_params(within)
     }
 }

@@ -28,9 +28,8 @@ pub(super) struct Entity {
     pub(super) fields: &'static [Field],
     /// Columns that the outbox tells beside the id: the rows that this one belongs to.
     pub(super) tells: &'static [&'static str],
-    /// The rules across fields, of the row as it is going to be. It may set what follows from
-    /// others.
-    pub(super) rules: fn(&mut Values, &mut Reading),
+    /// The rules across fields.
+    pub(super) rules: fn(&mut Draft<'_>, &mut Reading),
     /// The statuses in which it may be changed; empty for a table without a status.
     pub(super) open: &'static [&'static str],
     pub(super) has_version: bool,
@@ -38,8 +37,32 @@ pub(super) struct Entity {
     pub(super) key: Key,
 }
 
+/// A row as it is going to be; rules may set what follows from other columns.
+pub(super) struct Draft<'a> {
+    pub(super) row: Values,
+    /// What the body names. Old rows may break rules that came later: nobody who changes something
+    /// else is told of it, and nothing is computed anew unless what it follows from changes.
+    pub(super) named: &'a Values,
+}
+
+impl Draft<'_> {
+    pub(super) fn names(&self, columns: &[&str]) -> bool {
+        columns.iter().any(|column| self.named.contains_key(*column))
+    }
+
+    /// Refuses an end before its beginning.
+    pub(super) fn in_order(&self, from: &str, to: &str, reading: &mut Reading) {
+        if let (Some(start), Some(end)) = (word(&self.row, from), word(&self.row, to))
+            && self.names(&[from, to])
+            && end < start
+        {
+            reading.refuse(&camel(to), format!("must not be before {}", camel(from)));
+        }
+    }
+}
+
 /// No rule but those of the single fields.
-pub(super) fn no_rules(_: &mut Values, _: &mut Reading) {}
+pub(super) fn no_rules(_: &mut Draft<'_>, _: &mut Reading) {}
 
 impl Entity {
     /// The terms of a write that touches this domain alone.
@@ -89,17 +112,21 @@ pub(super) fn state(field: &str, reason: String) -> Error {
     Error::State([(field.to_owned(), reason)].into())
 }
 
-/// What a change makes of a row; the columns that are new go into `values`.
-pub(super) fn apply_rules(
+/// The columns that a body sets, and those that follow from them. `before` is empty for a row
+/// that is new.
+pub(super) fn follow_rules(
     entity: &Entity,
     before: &Values,
-    values: &mut Values,
+    named: Values,
     reading: &mut Reading,
-) {
-    let mut merged = before.clone();
-    merged.extend(values.clone());
-    (entity.rules)(&mut merged, reading);
-    values.extend(merged.into_iter().filter(|(column, value)| before.get(column) != Some(value)));
+) -> Values {
+    let mut row = before.clone();
+    row.extend(named.clone());
+    let mut draft = Draft { row, named: &named };
+    (entity.rules)(&mut draft, reading);
+    let mut values: Values = draft.row;
+    values.retain(|column, value| before.get(column) != Some(value) || named.contains_key(column));
+    values
 }
 
 impl Caller {
@@ -113,8 +140,8 @@ impl Caller {
             Box::pin(async move {
                 let mut reading = Reading::default();
                 let object = tx.posted.object()?;
-                let mut values = reading.object(object, "", entity.fields, Purpose::Make);
-                (entity.rules)(&mut values, &mut reading);
+                let named = reading.object(object, "", entity.fields, Purpose::Make);
+                let values = follow_rules(entity, &Values::new(), named, &mut reading);
                 reading.end(tx.connection).await?;
                 let made = tx.insert(entity, values).await?;
                 tx.note_created(entity, &made).await?;
@@ -138,12 +165,12 @@ impl Caller {
             Box::pin(async move {
                 let mut reading = Reading::default();
                 let object = tx.posted.object()?;
-                let mut values = reading.object(object, "", entity.fields, Purpose::Change);
+                let named = reading.object(object, "", entity.fields, Purpose::Change);
                 tx.posted.check_if_match()?;
                 let before = tx.lock(entity, id).await?;
                 tx.posted.check_version(version(&before).unwrap_or_default())?;
                 entity.check_open(&before)?;
-                apply_rules(entity, &before, &mut values, &mut reading);
+                let values = follow_rules(entity, &before, named, &mut reading);
                 reading.end(tx.connection).await?;
                 let after = tx.update(entity, id, values).await?;
                 tx.note_updated(entity, &before, &after).await?;

@@ -2,8 +2,8 @@
 //!
 //! The key is written in the transaction of the effect, so there is never one without the other:
 //! a crash before the commit leaves neither, and one after it leaves the answer. A duplicate waits
-//! at the unique index for the first one; longer than `lock_timeout` says, and it is told to come
-//! back. A request that failed leaves its key unused.
+//! at the unique index for the first one; longer than the session's time-outs, and it is told to
+//! come back. A request that failed leaves its key unused.
 
 use axum::http::StatusCode;
 use sha2::{Digest, Sha256};

@@ -4,24 +4,32 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
+    body::body,
     caller::{Asked, Caller, Failure, Id, Ids},
     contracts::CONTRACTS,
-    entity::{Entity, no_rules, state},
-    field::{Field, Kind, field, now},
+    entity::{Draft, Entity, follow_rules, no_rules, state},
+    field::{Field, Kind, field},
     idempotency::Key,
     part::{Part, number},
     reading::{Purpose, Reading, Values, amount},
     record::{Record as _, record},
     reply::Reply,
-    transition::{Statuses, transition_to},
+    transition::{Statuses, Step, transition_to},
     tx::Tx,
+    value::now,
     view::{View, Within},
     write::Posted,
 };
-use crate::{Error, database::Work, money::MinorUnits};
+use crate::{
+    Error,
+    database::Work,
+    money::MinorUnits,
+    openapi::{ChangeHeaders, KeyedHeaders},
+    page::Page,
+};
 
-/// Lines that one request may bring.
-const LINES_MAX: usize = 200;
+/// Lines that one request may bring: from, to.
+const LINES_COUNT: (usize, usize) = (1, 200);
 
 record! {
     /// An invoice. Amounts are in minor units of its contract's currency.
@@ -29,8 +37,11 @@ record! {
         id: Uuid,
         invoice_no: Option<String>,
         contract_id: Option<Uuid>,
+        #[schema(format = DateTime)]
         issued_on: Option<String>,
+        #[schema(format = Date)]
         due_on: Option<String>,
+        #[schema(format = Date)]
         period_month: Option<String>,
         subtotal: Option<MinorUnits>,
         vat: Option<MinorUnits>,
@@ -59,6 +70,9 @@ const FIELDS: &[Field] = &[
     field("vat", Kind::Amount).required(),
 ];
 
+body!(NewInvoice: Make FIELDS, ("lines", LINE.fields, LINES_COUNT));
+body!(InvoiceChange: Change FIELDS);
+
 pub(super) const INVOICE: Entity = Entity {
     view: &INVOICES,
     domain: "invoices",
@@ -74,9 +88,12 @@ pub(super) const INVOICE: Entity = Entity {
 };
 
 /// The total follows from the subtotal, which follows from the lines.
-fn sum_up(invoice: &mut Values, reading: &mut Reading) {
-    match amount(invoice, "subtotal").checked_add(amount(invoice, "vat")) {
-        Some(total) => drop(invoice.insert("total".to_owned(), total.into())),
+fn sum_up(invoice: &mut Draft<'_>, reading: &mut Reading) {
+    if !invoice.names(&["subtotal", "vat"]) {
+        return;
+    }
+    match amount(&invoice.row, "subtotal").checked_add(amount(&invoice.row, "vat")) {
+        Some(total) => drop(invoice.row.insert("total".to_owned(), total.into())),
         None => reading.refuse("vat", "makes a total that is too large"),
     }
 }
@@ -121,6 +138,9 @@ const LINE: Entity = Entity {
     key: Key::Required,
 };
 
+body!(NewInvoiceLine: Make LINE.fields);
+body!(InvoiceLineChange: Change LINE.fields);
+
 const PARTS: Part = Part {
     whole: &INVOICE,
     part: &LINE,
@@ -133,22 +153,30 @@ const PARTS: Part = Part {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/invoices", tag = "invoices", params(Asked),
+    responses((status = 200, body = Page<Invoice>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Invoice>(asked, &INVOICES, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/invoices/{id}", tag = "invoices", params(Id),
+    responses((status = 200, body = Invoice)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Invoice>(id, &INVOICES).await
 }
 
 /// A page of an invoice's lines.
+#[utoipa::path(get, path = "/v2/invoices/{id}/lines", tag = "invoices", params(Id, Asked),
+    responses((status = 200, body = Page<InvoiceLine>)))]
 pub(super) async fn lines(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
     let within = Within { parent: &INVOICES, condition: "invoice_id = $3", id };
     caller.list::<InvoiceLine>(asked, &LINES, Some(within)).await
 }
 
 /// Makes one with its lines: a draft with the next number.
+#[utoipa::path(post, path = "/v2/invoices", tag = "invoices",
+    params(KeyedHeaders), request_body = NewInvoice, responses((status = 201, body = Invoice)))]
 pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
     caller
         .write(posted, INVOICE.terms(INVOICE.key), |tx| {
@@ -161,7 +189,7 @@ async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
     let mut reading = Reading::default();
     let mut object = tx.posted.object()?;
     let mut lines = Vec::new();
-    for (at, line) in reading.list(&mut object, "lines", (1, LINES_MAX)).into_iter().enumerate() {
+    for (at, line) in reading.list(&mut object, "lines", LINES_COUNT).into_iter().enumerate() {
         let prefix = format!("lines[{at}].");
         lines.push(reading.object(line, &prefix, LINE.fields, Purpose::Make));
     }
@@ -172,7 +200,7 @@ async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
         Some(subtotal) => drop(values.insert("subtotal".to_owned(), subtotal.into())),
         None => reading.refuse("lines", "make a total that is too large"),
     }
-    sum_up(&mut values, &mut reading);
+    let mut values = follow_rules(&INVOICE, &Values::new(), values, &mut reading);
     reading.end(tx.connection).await?;
     let number = number(tx, "invoice_no_seq", |n| format!("НХ-{n:07}")).await?;
     values.insert("invoice_no".to_owned(), number);
@@ -188,16 +216,22 @@ async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
 }
 
 /// Changes a draft.
+#[utoipa::path(patch, path = "/v2/invoices/{id}", tag = "invoices",
+    params(Id, ChangeHeaders), request_body = InvoiceChange, responses((status = 200, body = Invoice)))]
 pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
     caller.update::<Invoice>(id, posted, &INVOICE).await
 }
 
 /// One line.
+#[utoipa::path(get, path = "/v2/invoices/{id}/lines/{part}", tag = "invoices",
+    params(Ids), responses((status = 200, body = InvoiceLine)))]
 pub(super) async fn line(caller: Caller, ids: Ids) -> Result<Response, Failure> {
     caller.part::<InvoiceLine>(ids, &PARTS).await
 }
 
 /// Adds a line to a draft.
+#[utoipa::path(post, path = "/v2/invoices/{id}/lines", tag = "invoices",
+    params(Id, KeyedHeaders), request_body = NewInvoiceLine, responses((status = 201, body = InvoiceLine)))]
 pub(super) async fn create_line(
     caller: Caller,
     id: Id,
@@ -207,6 +241,8 @@ pub(super) async fn create_line(
 }
 
 /// Changes a line of a draft.
+#[utoipa::path(patch, path = "/v2/invoices/{id}/lines/{part}", tag = "invoices",
+    params(Ids, ChangeHeaders), request_body = InvoiceLineChange, responses((status = 200, body = InvoiceLine)))]
 pub(super) async fn update_line(
     caller: Caller,
     ids: Ids,
@@ -238,6 +274,8 @@ fn before_step(invoice: &Values, to: &str) -> Result<Values, Error> {
 }
 
 /// Takes an invoice to another status: `{"to": "issued"}` or `{"to": "cancelled"}`.
+#[utoipa::path(post, path = "/v2/invoices/{id}/transitions", tag = "invoices",
+    params(Id, Posted), request_body = Step, responses((status = 200, body = Invoice)))]
 pub(super) async fn transition(
     caller: Caller,
     id: Id,

@@ -1,14 +1,14 @@
 //! Rows that are part of another one: items of a contract, lines of an invoice. The whole is
 //! locked first, decides whether they may change, and gets a new version with them.
 
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, error::DatabaseError};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, error::DatabaseError};
 use uuid::Uuid;
 
 use super::{
     caller::{Caller, Failure, Id, Ids},
-    entity::{Entity, apply_rules, state},
+    entity::{Entity, follow_rules, state},
     idempotency::Key,
     reading::{Purpose, Reading, Values, id},
     record::Record,
@@ -64,7 +64,7 @@ impl Part {
         tx: &mut Tx<'_>,
         before: &Values,
         whole: Uuid,
-    ) -> Result<i32, Error> {
+    ) -> Result<(), Error> {
         if !self.totals.is_empty() {
             let table = self.whole.view.entity;
             let sql = format!("update {table} set {} where id = $1", self.totals);
@@ -72,8 +72,7 @@ impl Part {
             summed.await.map_err(too_large)?;
         }
         let after = tx.update(self.whole, whole, Values::new()).await?;
-        tx.note_updated(self.whole, before, &after).await?;
-        Ok(after.version().unwrap_or_default())
+        tx.note_updated(self.whole, before, &after).await
     }
 
     /// Locks the whole and refuses when it is closed.
@@ -95,8 +94,15 @@ impl Part {
         if self.part.has_version { version(part).unwrap_or_default() } else { whole }
     }
 
-    pub(super) fn location(&self, whole: Uuid, part: Uuid) -> String {
-        format!("{}/{whole}/{}/{part}", self.whole.path, self.segment)
+    /// What is answered for a part that was made, when its whole has its new version.
+    pub(super) async fn created<R: Record>(
+        &self,
+        tx: &mut Tx<'_>,
+        whole: Uuid,
+        part: Uuid,
+    ) -> Result<Reply, Error> {
+        let location = format!("{}/{whole}/{}/{part}", self.whole.path, self.segment);
+        Ok(shown::<R>(self.part.view, tx.connection, part).await?.at(location))
     }
 }
 
@@ -123,12 +129,11 @@ impl Caller {
                     if !is_part || !kind.whole.view.is_there(connection, whole).await? {
                         return Err(Error::NotFound);
                     }
-                    let row = view.row(connection, part).await?;
-                    Reply::ok(&R::from_row(&row)?, sqlx::Row::try_get(&row, "version").ok())
+                    shown::<R>(view, connection, part).await
                 }) as Work<'_, Reply>
             });
         let reply = read.await.map_err(|error| Failure(error, self.language))?;
-        Ok(axum::response::IntoResponse::into_response(reply))
+        Ok(reply.into_response())
     }
 
     /// Adds a part.
@@ -142,16 +147,14 @@ impl Caller {
             Box::pin(async move {
                 let mut reading = Reading::default();
                 let object = tx.posted.object()?;
-                let mut values = reading.object(object, "", kind.part.fields, Purpose::Make);
-                (kind.part.rules)(&mut values, &mut reading);
+                let named = reading.object(object, "", kind.part.fields, Purpose::Make);
+                let values = follow_rules(kind.part, &Values::new(), named, &mut reading);
                 let before = kind.open(tx, whole).await?;
                 tx.posted.check_version(version(&before).unwrap_or_default())?;
                 reading.end(tx.connection).await?;
                 let made = kind.insert(tx, whole, values).await?;
-                let version = kind.touch(tx, &before, whole).await?;
-                let version = kind.version(&made.image, version);
-                let location = kind.location(whole, made.id);
-                Reply::created(&R::from_row(&made.row)?, Some(version), location)
+                kind.touch(tx, &before, whole).await?;
+                kind.created::<R>(tx, whole, made.id).await
             }) as Work<'_, Reply>
         })
         .await
@@ -168,23 +171,32 @@ impl Caller {
             Box::pin(async move {
                 let mut reading = Reading::default();
                 let object = tx.posted.object()?;
-                let mut values = reading.object(object, "", kind.part.fields, Purpose::Change);
+                let named = reading.object(object, "", kind.part.fields, Purpose::Change);
                 tx.posted.check_if_match()?;
                 let whole_before = kind.open(tx, whole).await?;
                 let before = kind.lock(tx, whole, part).await?;
                 let now = version(&whole_before).unwrap_or_default();
                 tx.posted.check_version(kind.version(&before, now))?;
-                apply_rules(kind.part, &before, &mut values, &mut reading);
+                let values = follow_rules(kind.part, &before, named, &mut reading);
                 reading.end(tx.connection).await?;
                 let after = tx.update(kind.part, part, values).await?;
                 tx.note_updated(kind.part, &before, &after).await?;
-                let version = kind.touch(tx, &whole_before, whole).await?;
-                let version = kind.version(&after.image, version);
-                Reply::ok(&R::from_row(&after.row)?, Some(version))
+                kind.touch(tx, &whole_before, whole).await?;
+                shown::<R>(kind.part.view, tx.connection, part).await
             }) as Work<'_, Reply>
         })
         .await
     }
+}
+
+/// A row as the API shows it, with its version.
+async fn shown<R: Record>(
+    view: &View,
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Reply, Error> {
+    let row = view.row(connection, id).await?;
+    Reply::ok(&R::from_row(&row)?, row.try_get("version").ok())
 }
 
 /// A sum that its column can't hold.

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::{
     allocation::{self, Wish},
+    body::body,
     caller::{Asked, Caller, Failure, Id, Ids},
-    entity::Entity,
-    field::{Field, Kind, field, now},
+    entity::{Draft, Entity, follow_rules, no_rules},
+    field::{Field, Kind, field},
     idempotency::Key,
     invoices::INVOICES,
     part::Part,
@@ -17,13 +18,20 @@ use super::{
     reply::Reply,
     tenants::TENANTS,
     tx::{Tx, version},
+    value::now,
     view::{View, Within},
     write::{Posted, Terms},
 };
-use crate::{Error, database::Work, money::MinorUnits};
+use crate::{
+    Error,
+    database::Work,
+    money::MinorUnits,
+    openapi::{ChangeHeaders, KeyedHeaders},
+    page::Page,
+};
 
-/// Invoices that one request may pay.
-const ALLOCATIONS_MAX: usize = 100;
+/// Invoices that one request may pay: from, to.
+const ALLOCATIONS_COUNT: (usize, usize) = (0, 100);
 
 record! {
     /// A payment. The bank's raw message is nobody's business here.
@@ -31,7 +39,9 @@ record! {
         id: Uuid,
         tenant_id: Option<Uuid>,
         property_owner_id: Option<Uuid>,
+        #[schema(format = DateTime)]
         paid_on: Option<String>,
+        #[schema(format = Date)]
         value_date: Option<String>,
         amount: Option<MinorUnits>,
         method: Option<String>,
@@ -62,6 +72,9 @@ const FIELDS: &[Field] = &[
     field("bank_ref", Kind::Line(100)),
 ];
 
+body!(NewPayment: Make FIELDS, ("allocations", ALLOCATION.fields, ALLOCATIONS_COUNT));
+body!(PaymentChange: Change FIELDS);
+
 pub(super) const PAYMENT: Entity = Entity {
     view: &PAYMENTS,
     domain: "payments",
@@ -75,13 +88,13 @@ pub(super) const PAYMENT: Entity = Entity {
     key: Key::Required,
 };
 
-fn one_payer(payment: &mut Values, reading: &mut Reading) {
-    payment.entry("paid_on").or_insert_with(now);
-    if payment.contains_key("id") {
-        return; // Who has paid is not changed, and old rows may say what they say.
+fn one_payer(payment: &mut Draft<'_>, reading: &mut Reading) {
+    if payment.row.contains_key("id") {
+        return; // Who has paid is not changed any more.
     }
-    let given = ["tenant_id", "property_owner_id"].map(|payer| word(payment, payer).is_some());
-    if given[0] == given[1] {
+    payment.row.entry("paid_on").or_insert_with(now);
+    let given = ["tenant_id", "property_owner_id"].map(|payer| word(&payment.row, payer).is_some());
+    if given == [true; 2] || given == [false; 2] {
         reading.refuse("tenantId", "or propertyOwnerId is needed, and one of them only");
     }
 }
@@ -93,14 +106,16 @@ record! {
         payment_id: Option<Uuid>,
         invoice_id: Option<Uuid>,
         amount: Option<MinorUnits>,
+        /// Of the payment: an allocation has none of its own.
+        version: i32,
     }
 }
 
 const ALLOCATIONS: View = View {
     entity: "payment_allocations",
-    // An allocation has no version of its own: it changes with its payment.
     columns: "id, payment_id, invoice_id, amount, \
-              (select whole.version from payments as whole where whole.id = payment_id) as version",
+              coalesce((select whole.version from payments as whole \
+              where whole.id = payment_id), 0) as version",
     long: None,
     soft_delete: false,
     own: "select part.id from payment_allocations as part \
@@ -117,11 +132,13 @@ pub(super) const ALLOCATION: Entity = Entity {
         field("amount", Kind::PositiveAmount).required().fixed(),
     ],
     tells: &["payment_id", "invoice_id"],
-    rules: super::entity::no_rules,
+    rules: no_rules,
     open: &[],
     has_version: false,
     key: Key::Required,
 };
+
+body!(NewAllocation: Make ALLOCATION.fields);
 
 const PARTS: Part = Part {
     whole: &PAYMENT,
@@ -136,16 +153,22 @@ const TERMS: Terms =
     Terms { domain: "payments", with: &["invoices", "payments"], key: Key::Required };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/payments", tag = "payments", params(Asked),
+    responses((status = 200, body = Page<Payment>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Payment>(asked, &PAYMENTS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/payments/{id}", tag = "payments", params(Id),
+    responses((status = 200, body = Payment)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Payment>(id, &PAYMENTS).await
 }
 
 /// A page of a payment's allocations.
+#[utoipa::path(get, path = "/v2/payments/{id}/allocations", tag = "payments", params(Id, Asked),
+    responses((status = 200, body = Page<Allocation>)))]
 pub(super) async fn allocations(
     caller: Caller,
     Id(id): Id,
@@ -156,6 +179,8 @@ pub(super) async fn allocations(
 }
 
 /// Makes one, and pays invoices with it if it says so.
+#[utoipa::path(post, path = "/v2/payments", tag = "payments",
+    params(KeyedHeaders), request_body = NewPayment, responses((status = 201, body = Payment)))]
 pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
     caller
         .write(posted, TERMS, |tx| Box::pin(async move { make(tx).await }) as Work<'_, Reply>)
@@ -166,14 +191,14 @@ async fn make(tx: &mut Tx<'_>) -> Result<Reply, Error> {
     let mut reading = Reading::default();
     let mut object = tx.posted.object()?;
     let mut parts = Vec::new();
-    let given = reading.list(&mut object, "allocations", (0, ALLOCATIONS_MAX));
+    let given = reading.list(&mut object, "allocations", ALLOCATIONS_COUNT);
     for (at, part) in given.into_iter().enumerate() {
         let prefix = format!("allocations[{at}].");
         let part = reading.object(part, &prefix, ALLOCATION.fields, Purpose::Make);
         parts.push((prefix, part));
     }
-    let mut values = reading.object(object, "", FIELDS, Purpose::Make);
-    one_payer(&mut values, &mut reading);
+    let named = reading.object(object, "", FIELDS, Purpose::Make);
+    let values = follow_rules(&PAYMENT, &Values::new(), named, &mut reading);
     reading.end(tx.connection).await?;
     let made = tx.insert(&PAYMENT, values).await?;
     tx.note_created(&PAYMENT, &made).await?;
@@ -189,16 +214,22 @@ fn wish(at: String, part: &Values) -> Option<Wish> {
 }
 
 /// Changes one.
+#[utoipa::path(patch, path = "/v2/payments/{id}", tag = "payments",
+    params(Id, ChangeHeaders), request_body = PaymentChange, responses((status = 200, body = Payment)))]
 pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
     caller.update::<Payment>(id, posted, &PAYMENT).await
 }
 
 /// One allocation.
+#[utoipa::path(get, path = "/v2/payments/{id}/allocations/{part}", tag = "payments",
+    params(Ids), responses((status = 200, body = Allocation)))]
 pub(super) async fn allocation(caller: Caller, ids: Ids) -> Result<Response, Failure> {
     caller.part::<Allocation>(ids, &PARTS).await
 }
 
 /// Pays an invoice out of what is left of a payment.
+#[utoipa::path(post, path = "/v2/payments/{id}/allocations", tag = "payments",
+    params(Id, KeyedHeaders), request_body = NewAllocation, responses((status = 201, body = Allocation)))]
 pub(super) async fn create_allocation(
     caller: Caller,
     Id(payment): Id,
@@ -218,15 +249,16 @@ pub(super) async fn create_allocation(
                 let made = made.first().ok_or_else(|| {
                     Error::Internal("an allocation without its invoice".to_owned())
                 })?;
-                let version = PARTS.touch(tx, &before, payment).await?;
-                let location = PARTS.location(payment, made.id);
-                Reply::created(&Allocation::from_row(&made.row)?, Some(version), location)
+                PARTS.touch(tx, &before, payment).await?;
+                PARTS.created::<Allocation>(tx, payment, made.id).await
             }) as Work<'_, Reply>
         })
         .await
 }
 
 /// Takes an allocation back, as when a payment bounces.
+#[utoipa::path(delete, path = "/v2/payments/{id}/allocations/{part}", tag = "payments",
+    params(Ids, Posted), responses((status = 204)))]
 pub(super) async fn delete_allocation(
     caller: Caller,
     Ids(payment, part): Ids,

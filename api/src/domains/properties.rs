@@ -4,6 +4,7 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
+    body::body,
     caller::{Asked, Caller, Failure, Id},
     entity::{Entity, no_rules},
     field::{Field, Kind, TEXT_MAX, field},
@@ -15,7 +16,7 @@ use super::{
     view::View,
     write::Posted,
 };
-use crate::database::Work;
+use crate::{database::Work, openapi::ChangeHeaders, page::Page};
 
 record! {
     /// A property.
@@ -56,6 +57,9 @@ const FIELDS: &[Field] = &[
     field(OWNER_ID, Kind::Reference(&OWNERS)).required().fixed(),
 ];
 
+body!(NewProperty: Make FIELDS);
+body!(PropertyChange: Change FIELDS);
+
 const OWNER_ID: &str = "property_owner_id";
 
 const PROPERTY: Entity = Entity {
@@ -86,16 +90,22 @@ const LINK: Entity = Entity {
 };
 
 /// A page of properties.
+#[utoipa::path(get, path = "/v2/properties", tag = "properties", params(Asked),
+    responses((status = 200, body = Page<Property>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Property>(asked, &PROPERTIES, None).await
 }
 
 /// One property.
+#[utoipa::path(get, path = "/v2/properties/{id}", tag = "properties", params(Id),
+    responses((status = 200, body = Property)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Property>(id, &PROPERTIES).await
 }
 
 /// Makes one, with the link to its owner.
+#[utoipa::path(post, path = "/v2/properties", tag = "properties",
+    params(Posted), request_body = NewProperty, responses((status = 201, body = Property)))]
 pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
     caller
         .write(posted, PROPERTY.terms(PROPERTY.key), |tx| {
@@ -119,6 +129,8 @@ pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, F
 }
 
 /// Changes one.
+#[utoipa::path(patch, path = "/v2/properties/{id}", tag = "properties",
+    params(Id, ChangeHeaders), request_body = PropertyChange, responses((status = 200, body = Property)))]
 pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
     caller.update::<Property>(id, posted, &PROPERTY).await
 }

@@ -4,6 +4,7 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
+    body::body,
     caller::{Asked, Caller, Failure, Id},
     entity::Entity,
     field::{Field, Kind, TEXT_MAX, field},
@@ -14,6 +15,7 @@ use super::{
     view::{View, Within},
     write::Posted,
 };
+use crate::{openapi::ChangeHeaders, page::Page};
 
 record! {
     /// A property owner.
@@ -24,9 +26,11 @@ record! {
         phone: Option<String>,
         email: Option<String>,
         kind: Option<String>,
+        #[schema(format = DateTime)]
         created_on: Option<String>,
         /// Of single owners only.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         note: Option<String>,
         version: i32,
     }
@@ -50,6 +54,9 @@ const FIELDS: &[Field] = &[
     field("note", Kind::Text(TEXT_MAX)),
 ];
 
+body!(NewPropertyOwner: Make FIELDS);
+body!(PropertyOwnerChange: Change FIELDS);
+
 /// Without the commission rate: an owner may change himself, and that is agreed with him.
 const OWNER: Entity = Entity {
     view: &OWNERS,
@@ -65,16 +72,22 @@ const OWNER: Entity = Entity {
 };
 
 /// A page of them.
+#[utoipa::path(get, path = "/v2/property-owners", tag = "property-owners", params(Asked),
+    responses((status = 200, body = Page<PropertyOwner>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<PropertyOwner>(asked, &OWNERS, None).await
 }
 
 /// One of them.
+#[utoipa::path(get, path = "/v2/property-owners/{id}", tag = "property-owners", params(Id),
+    responses((status = 200, body = PropertyOwner)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<PropertyOwner>(id, &OWNERS).await
 }
 
 /// A page of the owner's properties.
+#[utoipa::path(get, path = "/v2/property-owners/{id}/properties", tag = "properties", params(Id, Asked),
+    responses((status = 200, body = Page<Property>)))]
 pub(super) async fn properties(
     caller: Caller,
     Id(id): Id,
@@ -87,11 +100,15 @@ pub(super) async fn properties(
 }
 
 /// Makes one.
+#[utoipa::path(post, path = "/v2/property-owners", tag = "property-owners",
+    params(Posted), request_body = NewPropertyOwner, responses((status = 201, body = PropertyOwner)))]
 pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
     caller.create::<PropertyOwner>(posted, &OWNER).await
 }
 
 /// Changes one.
+#[utoipa::path(patch, path = "/v2/property-owners/{id}", tag = "property-owners",
+    params(Id, ChangeHeaders), request_body = PropertyOwnerChange, responses((status = 200, body = PropertyOwner)))]
 pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
     caller.update::<PropertyOwner>(id, posted, &OWNER).await
 }

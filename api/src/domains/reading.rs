@@ -162,18 +162,6 @@ pub(super) fn word<'a>(values: &'a Values, column: &str) -> Option<&'a str> {
     values.get(column).and_then(Value::as_str)
 }
 
-/// Refuses an end before its beginning.
-pub(super) fn in_order(values: &Values, from: &str, to: &str, reading: &mut Reading) {
-    if let (Some(start), Some(end)) = (word(values, from), word(values, to))
-        && end < start
-    {
-        reading.refuse(
-            &super::field::camel(to),
-            format!("must not be before {}", super::field::camel(from)),
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

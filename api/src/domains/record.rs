@@ -19,7 +19,7 @@ macro_rules! record {
         $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }
     ) => {
         $(#[$of_struct])*
-        #[derive(Debug, serde::Serialize)]
+        #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
         #[serde(rename_all = "camelCase")]
         pub(super) struct $name { $($(#[$of_field])* $field: $type,)+ }
 

@@ -34,8 +34,12 @@ impl Reply {
         version: Option<i32>,
         location: String,
     ) -> Result<Self, Error> {
-        let reply = Self::ok(record, version)?;
-        Ok(Self { status: StatusCode::CREATED, location: Some(location), ..reply })
+        Ok(Self::ok(record, version)?.at(location))
+    }
+
+    /// The same as 201 with the address of what was made.
+    pub(super) fn at(self, location: String) -> Self {
+        Self { status: StatusCode::CREATED, location: Some(location), ..self }
     }
 
     /// 204: it is gone.

@@ -4,16 +4,18 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
+    body::body,
     caller::{Asked, Caller, Failure, Id},
-    entity::{Entity, no_rules},
+    entity::{Draft, Entity},
     field::{Field, Kind, field},
     idempotency::Key,
     properties::PROPERTIES,
+    reading::Reading,
     record::record,
     view::{View, Within},
     write::Posted,
 };
-use crate::money::MinorUnits;
+use crate::{money::MinorUnits, openapi::ChangeHeaders, page::Page};
 
 record! {
     /// A space of a property: a room, a parking space, a billboard.
@@ -62,6 +64,9 @@ const FIELDS: &[Field] = &[
     field("kind", Kind::OneOf(&["space", "parking_space", "billboard"])).required().fixed(),
 ];
 
+body!(NewSpace: Make FIELDS);
+body!(SpaceChange: Change FIELDS);
+
 const SPACE: Entity = Entity {
     view: &SPACES,
     domain: "properties",
@@ -69,13 +74,22 @@ const SPACE: Entity = Entity {
     path: "/v2/spaces",
     fields: FIELDS,
     tells: &["property_id"],
-    rules: no_rules,
+    rules: not_its_own_parent,
     open: &[],
     has_version: true,
     key: Key::Optional,
 };
 
+fn not_its_own_parent(space: &mut Draft<'_>, reading: &mut Reading) {
+    let own = space.row.get("id");
+    if own.is_some() && own == space.named.get("parent_space_id") {
+        reading.refuse("parentSpaceId", "must be another space");
+    }
+}
+
 /// A page of a property's spaces.
+#[utoipa::path(get, path = "/v2/properties/{id}/spaces", tag = "properties", params(Id, Asked),
+    responses((status = 200, body = Page<Space>)))]
 pub(super) async fn of_property(
     caller: Caller,
     Id(id): Id,
@@ -86,21 +100,29 @@ pub(super) async fn of_property(
 }
 
 /// A page of spaces.
+#[utoipa::path(get, path = "/v2/spaces", tag = "properties", params(Asked),
+    responses((status = 200, body = Page<Space>)))]
 pub(super) async fn list(caller: Caller, asked: Asked) -> Result<Response, Failure> {
     caller.list::<Space>(asked, &SPACES, None).await
 }
 
 /// One space.
+#[utoipa::path(get, path = "/v2/spaces/{id}", tag = "properties", params(Id),
+    responses((status = 200, body = Space)))]
 pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
     caller.row::<Space>(id, &SPACES).await
 }
 
 /// Makes one.
+#[utoipa::path(post, path = "/v2/spaces", tag = "properties",
+    params(Posted), request_body = NewSpace, responses((status = 201, body = Space)))]
 pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
     caller.create::<Space>(posted, &SPACE).await
 }
 
 /// Changes one.
+#[utoipa::path(patch, path = "/v2/spaces/{id}", tag = "properties",
+    params(Id, ChangeHeaders), request_body = SpaceChange, responses((status = 200, body = Space)))]
 pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
     caller.update::<Space>(id, posted, &SPACE).await
 }

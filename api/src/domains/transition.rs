@@ -34,9 +34,11 @@ pub(super) fn as_allowed(_: &Values, _: &str) -> Result<Values, Error> {
     Ok(Values::new())
 }
 
-#[derive(Debug, Deserialize)]
+/// A step to another status.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Step {
+pub(super) struct Step {
+    /// The status that it shall have.
     to: String,
 }
 

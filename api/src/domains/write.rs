@@ -14,17 +14,20 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use target::domain::State;
+use utoipa::{IntoParams, openapi::path};
 
 use super::{
     caller::{Caller, Failure},
     idempotency::Key,
     reply::Reply,
+    strict::Strict,
     tx::Tx,
 };
 use crate::{
     Error,
     database::{self, Access, Work},
     language::Language,
+    openapi,
     routes::is_ours,
     server::{App, CORRELATION_ID},
 };
@@ -55,9 +58,19 @@ impl FromRequest<App> for Posted {
     }
 }
 
+impl IntoParams for Posted {
+    fn into_params(within: impl Fn() -> Option<path::ParameterIn>) -> Vec<path::Parameter> {
+        openapi::WriteHeaders::into_params(within)
+    }
+}
+
 impl Posted {
     async fn read_from(request: Request, app: &App) -> Result<Self, Error> {
         let mut posted = Self::from_head(&request)?;
+        if *request.method() == Method::DELETE {
+            posted.hash = Sha256::digest(request.uri().path()).into();
+            return Ok(posted);
+        }
         let mut hash = Sha256::new_with_prefix(request.uri().path());
         posted.bytes = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, app))
             .await
@@ -102,7 +115,13 @@ impl Posted {
 
     /// The body as an object whose fields are looked at one by one.
     pub(super) fn object(&self) -> Result<Map<String, Value>, Error> {
-        self.read()
+        match self.read()? {
+            Strict(Value::Object(object)) => Ok(object),
+            Strict(_) => {
+                let reason = "must be an object".to_owned();
+                Err(Error::Validation { field: "body", reason })
+            }
+        }
     }
 
     /// Refuses when `If-Match` is there and names another version.

@@ -14,6 +14,8 @@ use hyper_util::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::contract;
+
 #[derive(Clone)]
 pub(crate) struct Client {
     http: Http<HttpConnector, Body>,
@@ -60,7 +62,9 @@ impl Client {
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         assert!(parts.headers.contains_key("x-correlation-id"), "{path}");
-        Answer { status: parts.status, headers: parts.headers, bytes, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, bytes, body };
+        contract::check(method, path, &answer);
+        answer
     }
 
     /// All ids of a list, page by page.
@@ -79,6 +83,15 @@ impl Client {
 }
 
 impl Answer {
+    /// One that no server gave.
+    pub(crate) fn made(status: u16, body: &Value) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-correlation-id", "1".parse().expect("a value"));
+        headers.insert("content-type", "application/json".parse().expect("a value"));
+        let status = StatusCode::from_u16(status).expect("a status");
+        Self { status, headers, bytes: body.to_string().into(), body: body.clone() }
+    }
+
     pub(crate) fn ids(&self) -> Vec<Uuid> {
         let items = self.body["items"].as_array().expect("items");
         items

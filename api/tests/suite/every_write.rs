@@ -182,7 +182,8 @@ const JUNK: [&str; 18] = [
 ];
 
 /// Bodies that are wrong as a whole.
-const BROKEN: [&str; 9] = [
+const BROKEN: [&str; 10] = [
+    "{\"to\": \"active\", \"to\": \"active\"}",
     "",
     "{",
     "null",
@@ -258,4 +259,23 @@ async fn a_write_that_needs_another_domain_is_refused_while_that_is_not_ours() {
     )
     .await;
     assert_eq!(fingerprint(&lab).await, before);
+}
+
+#[tokio::test]
+async fn a_value_that_is_taken_is_told_by_its_field() {
+    let lab = Lab::new().await;
+    let server = lab.serve().await;
+    let client = server.client(&lab.token(&staff()).await);
+    // As a cutover seals it.
+    lab.sql("create unique index tenants_register_no_key on tenants (register_no)").await;
+    let body = json!({ "name": "x", "kind": "person", "vatPayer": false, "registerNo": "7" });
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let post = || client.send("POST", "/v2/tenants", &headers, body.to_string());
+    assert_eq!(post().await.status, 201);
+    let taken = post().await;
+    taken.assert_error(409, "CONFLICT");
+    assert_eq!(taken.body["error"]["details"], json!({ "registerNo": "is taken already" }));
+    let path = format!("/v2/spaces/{}", id(5, 1, 1));
+    let own = json!({ "parentSpaceId": id(5, 1, 1) }).to_string();
+    client.send("PATCH", &path, &headers, own).await.assert_error(400, "VALIDATION_ERROR");
 }

@@ -1,6 +1,8 @@
 //! The API on a real Postgres.
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod contract;
 mod errors;
 mod every_write;
 mod facade;

@@ -154,6 +154,12 @@ async fn what_the_legacy_system_counts_as_paid_is_not_asked_for_again() {
     pay(&client, 1_500_000, &[(bill, 1_499_001)]).await.assert_error(409, "CONFLICT");
     id_of(&pay(&client, 1_500_000, &[(bill, 1_499_000)]).await);
     assert_eq!(invoice(&client, bill).await, ("paid".to_owned(), "1500000".to_owned(), 1));
+    // A draft without a subtotal keeps its total when something else changes.
+    lab.sql(&format!("update invoices set status = 'draft' where id = '{}'", id(9, 1, 3))).await;
+    let headers = [("content-type", "application/json"), ("if-match", "\"0\"")];
+    let path = format!("/v2/invoices/{}", id(9, 1, 3));
+    let changed = client.send("PATCH", &path, &headers, "{\"dueOn\": \"2024-03-31\"}").await;
+    assert_eq!(changed.body["total"], "1500000", "{}", changed.body);
     let cancel = format!("/v2/invoices/{}/transitions", id(9, 1, 2));
     lab.sql(&format!("update invoices set paid_total = 1 where id = '{}'", id(9, 1, 2))).await;
     let refused = post(&client, &cancel, json!({ "to": "cancelled" })).await;

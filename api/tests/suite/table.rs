@@ -96,7 +96,7 @@ pub(crate) const WRITES: [Write; 22] = [
         json!({ "spaceId": id(5, owner, 1), "unitPrice": "1.0000000001", "amount": "1500000" })
     })
     .with_key(),
-    write("PATCH", "/v2/contracts/{id}/items/{item}", &[(7, 1), (8, 1)], |_| {
+    write("PATCH", "/v2/contracts/{id}/items/{part}", &[(7, 1), (8, 1)], |_| {
         json!({ "amount": "7" })
     }),
     write("POST", "/v2/contracts/{id}/transitions", &[(7, 1)], |_| json!({ "to": "active" }))
@@ -114,7 +114,7 @@ pub(crate) const WRITES: [Write; 22] = [
     })
     .by_owner()
     .with_key(),
-    write("PATCH", "/v2/invoices/{id}/lines/{line}", &[(9, 2), (10, 2)], |_| {
+    write("PATCH", "/v2/invoices/{id}/lines/{part}", &[(9, 2), (10, 2)], |_| {
         json!({ "amount": "1" })
     })
     .by_owner(),
@@ -130,7 +130,7 @@ pub(crate) const WRITES: [Write; 22] = [
         json!({ "invoiceId": id(9, owner, 1), "amount": "100" })
     })
     .with_key(),
-    write("DELETE", "/v2/payments/{id}/allocations/{allocation}", &[(11, 1), (12, 1)], |_| {
+    write("DELETE", "/v2/payments/{id}/allocations/{part}", &[(11, 1), (12, 1)], |_| {
         Value::Null
     }),
 ];

@@ -33,7 +33,7 @@ pub(crate) struct BackfillArgs {
         requires = "names"
     )]
     pub(crate) condition: Option<String>,
-    /// Read so many rows a second at most
+    /// Read so many rows a second at most, all processes together
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows_per_second: Option<u64>,
     /// Read only at these hours, in this zone: "22:00-05:00 Asia/Ulaanbaatar"

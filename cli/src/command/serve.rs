@@ -10,6 +10,10 @@ use crate::{args::ServeArgs, exit::Exit, out, parts, settings::Settings};
 
 /// Serves until a signal.
 pub(crate) async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    if args.openapi {
+        out::line(serde_json::to_string_pretty(&*api::openapi::DOCUMENT)?);
+        return Ok(Exit::Success);
+    }
     let stop = parts::stop_on_signal()?;
     let mut settings = settings.clone();
     if let Some(listen) = args.listen {

@@ -22,6 +22,7 @@ fn change(n: u64, kind: RowKind, fields: &[Option<&str>], unchanged: u64) -> Cha
         account: Tally::default().main(TableId(0), "t", "stream"),
         counted: true,
         behind: false,
+        is_new: false,
     }
 }
 

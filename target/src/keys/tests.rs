@@ -96,3 +96,24 @@ fn a_key_is_asked_for_once_however_often_it_is_wanted() {
         misses.iter().map(|m| (m.entry.0.0, m.places.len(), m.created_at_ms)).collect();
     assert_eq!(told, [(3, 3, Some(5)), (3, 1, None), (4, 1, None)], "a creation time is kept");
 }
+
+#[test]
+fn each_refused_copy_makes_the_next_try_rarer() {
+    let hope = Hope::default();
+    assert!(hope.is_high(), "the first one is tried");
+    for waits in [1, 2, 4, 8] {
+        hope.copied(false);
+        for _ in 0..waits {
+            assert!(!hope.is_high());
+            hope.all_were_new();
+        }
+        assert!(hope.is_high(), "after {waits}");
+    }
+    (0..20).for_each(|_| hope.copied(false));
+    (0..WAIT_MAX).for_each(|_| hope.all_were_new());
+    assert!(hope.is_high(), "it is never given up for good");
+    (0..9).for_each(|_| hope.copied(true));
+    hope.copied(false);
+    hope.all_were_new();
+    assert!(hope.is_high(), "and forgiven");
+}

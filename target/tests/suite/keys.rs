@@ -96,6 +96,20 @@ async fn eight_writers_that_mint_the_same_ten_thousand_keys_get_the_same_ids() {
     assert!(stored.iter().zip(&all[0]).all(|(stored, id)| *stored == Some(*id)));
 }
 
+/// A COPY of keys is for nothing when one of them is known; then they are inserted one by one.
+#[tokio::test]
+async fn keys_of_which_some_are_known_keep_their_ids() {
+    let lab = Lab::new().await;
+    let keys = keys(&lab, 3_000);
+    let first = lab.target.reserve(&keys[..1_000]).await.expect("ids");
+    let other = lab.another().await;
+    let second = other.reserve(&keys[500..2_000]).await.expect("ids");
+    assert_eq!(first[500..], second[..500]);
+    let third = other.reserve(&keys).await.expect("ids");
+    assert_eq!((&third[..1_000], &third[500..2_000]), (&first[..], &second[..]));
+    assert_eq!(lab.text("select count(*)::text from ficus.key_map").await, "3000");
+}
+
 /// Keys of contracts, as mapped rows carry them.
 fn keys(lab: &Lab, count: usize) -> Vec<(EntityId, CanonicalKey)> {
     let mut builder = lab.batch();
