@@ -1,16 +1,28 @@
 //! The domains that this API can serve. A domain's routes stand together in one file.
 
+mod allocation;
 mod attachments;
+mod body;
 mod caller;
 mod contracts;
+mod entity;
+mod field;
+mod idempotency;
 mod invoices;
+mod part;
 mod payments;
 mod properties;
 mod property_owners;
+mod reading;
 mod record;
+mod reply;
+mod spaces;
 pub mod statements;
+mod strict;
 mod tenants;
 mod transition;
+mod tx;
+mod value;
 mod view;
 mod write;
 
@@ -70,27 +82,31 @@ pub const TERRITORIES: &[Territory] = &[
 /// decided before it. Methods of one path stand in one `routes!`.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(property_owners::list))
-        .routes(routes!(property_owners::get))
+        .routes(routes!(property_owners::list, property_owners::create))
+        .routes(routes!(property_owners::get, property_owners::update))
         .routes(routes!(property_owners::properties))
-        .routes(routes!(properties::list))
-        .routes(routes!(properties::get))
-        .routes(routes!(properties::spaces_of))
-        .routes(routes!(properties::spaces))
-        .routes(routes!(properties::space))
-        .routes(routes!(tenants::list))
-        .routes(routes!(tenants::get))
-        .routes(routes!(contracts::list))
-        .routes(routes!(contracts::get))
-        .routes(routes!(contracts::items))
+        .routes(routes!(properties::list, properties::create))
+        .routes(routes!(properties::get, properties::update))
+        .routes(routes!(spaces::of_property))
+        .routes(routes!(spaces::list, spaces::create))
+        .routes(routes!(spaces::get, spaces::update))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::get, tenants::update))
+        .routes(routes!(contracts::list, contracts::create))
+        .routes(routes!(contracts::get, contracts::update))
+        .routes(routes!(contracts::items, contracts::create_item))
+        .routes(routes!(contracts::item, contracts::update_item))
         .routes(routes!(contracts::invoices))
         .routes(routes!(contracts::transition))
-        .routes(routes!(invoices::list))
-        .routes(routes!(invoices::get))
-        .routes(routes!(invoices::lines))
-        .routes(routes!(payments::list))
-        .routes(routes!(payments::get))
-        .routes(routes!(payments::allocations))
+        .routes(routes!(invoices::list, invoices::create))
+        .routes(routes!(invoices::get, invoices::update))
+        .routes(routes!(invoices::lines, invoices::create_line))
+        .routes(routes!(invoices::line, invoices::update_line))
+        .routes(routes!(invoices::transition))
+        .routes(routes!(payments::list, payments::create))
+        .routes(routes!(payments::get, payments::update))
+        .routes(routes!(payments::allocations, payments::create_allocation))
+        .routes(routes!(payments::allocation, payments::delete_allocation))
         .routes(routes!(attachments::list))
         .routes(routes!(attachments::get))
         .routes(routes!(attachments::of_contract, attachments::upload))

@@ -1,5 +1,7 @@
 //! The error envelope: five codes, a message in the client's language, details by field.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -40,6 +42,9 @@ pub enum Error {
         /// Why, in English; part of `details`.
         reason: String,
     },
+    /// Fields of the body are wrong: all of them, each with its reason in English.
+    #[error("{} fields of the body are wrong", .0.len())]
+    Fields(BTreeMap<String, String>),
     /// The body can't be taken: too large, too slow, of another type.
     #[error("the body: {reason}")]
     Body {
@@ -85,6 +90,18 @@ pub enum Error {
         /// What may follow.
         allowed: Vec<String>,
     },
+    /// The rows' state does not allow the write: by field, with the reason in English.
+    #[error("the state of the rows does not allow this")]
+    State(BTreeMap<String, String>),
+    /// A change without the version that it is meant for.
+    #[error("a change without `If-Match`")]
+    NoVersion,
+    /// The write needs another domain too, and that one is not ours.
+    #[error("the domain {domain} is not served here")]
+    Elsewhere {
+        /// The other domain.
+        domain: &'static str,
+    },
     /// The row has another version than `If-Match` says.
     #[error("the row was changed by somebody else")]
     Changed,
@@ -116,7 +133,10 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> (Code, StatusCode) {
         match self {
-            Self::Validation { .. } => (Code::ValidationError, StatusCode::BAD_REQUEST),
+            Self::Validation { .. } | Self::Fields(_) => {
+                (Code::ValidationError, StatusCode::BAD_REQUEST)
+            }
+            Self::NoVersion => (Code::ValidationError, StatusCode::PRECONDITION_REQUIRED),
             Self::Body { status, .. } => (Code::ValidationError, *status),
             Self::NotFound | Self::NoRoute => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => (Code::ValidationError, StatusCode::METHOD_NOT_ALLOWED),
@@ -127,9 +147,11 @@ impl Error {
             // Of the five codes the one that says "not you, not now"; nothing is wrong with the
             // request (VALIDATION_ERROR) or with the row (CONFLICT).
             Self::TooMany { .. } => (Code::Forbidden, StatusCode::TOO_MANY_REQUESTS),
-            Self::Transition { .. } | Self::Contended | Self::HandOver => {
-                (Code::Conflict, StatusCode::CONFLICT)
-            }
+            Self::Transition { .. }
+            | Self::State(_)
+            | Self::Contended
+            | Self::HandOver
+            | Self::Elsewhere { .. } => (Code::Conflict, StatusCode::CONFLICT),
             Self::Changed => (Code::Conflict, StatusCode::PRECONDITION_FAILED),
             Self::KeyReused => (Code::Conflict, StatusCode::UNPROCESSABLE_ENTITY),
             Self::Legacy(_) => (Code::InternalError, StatusCode::BAD_GATEWAY),
@@ -144,6 +166,14 @@ impl Error {
     fn details(&self) -> Option<Value> {
         match self {
             Self::Validation { field, reason } => Some(json!({ *field: reason })),
+            Self::Fields(reasons) | Self::State(reasons) => Some(json!(reasons)),
+            Self::NoVersion => {
+                Some(json!({ "if-match": "is required here: send the ETag of what you have read" }))
+            }
+            Self::Elsewhere { domain } => Some(json!({
+                "domain": domain,
+                "reason": "is served by the legacy system, and this write needs it here"
+            })),
             Self::Body { reason, .. } => Some(json!({ "body": reason })),
             Self::Transition { from, to, allowed } => {
                 Some(json!({ "from": from, "to": to, "allowed": allowed }))

@@ -64,6 +64,38 @@ pub(crate) struct WriteHeaders {
     if_match: Option<String>,
 }
 
+/// The headers of a POST that makes something that affects money.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "they are read from the request itself")]
+pub(crate) struct KeyedHeaders {
+    /// The same key and body get the same answer, once and for all; another body gets 422.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    idempotency_key: String,
+    /// The `ETag` that the row must still have; another one gets 412.
+    #[param(rename = "If-Match", nullable = false)]
+    if_match: Option<String>,
+}
+
+/// The headers of a change.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "they are read from the request itself")]
+pub(crate) struct ChangeHeaders {
+    /// The same key and body get the same answer, once and for all; another body gets 422.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        nullable = false,
+        pattern = "^[ -~]+$"
+    )]
+    idempotency_key: Option<String>,
+    /// The `ETag` of what was read: another one by now gets 412, none gets 428.
+    #[param(rename = "If-Match")]
+    if_match: String,
+}
+
 /// `/openapi.json` and the page that shows it.
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(json)).routes(routes!(page))

@@ -91,6 +91,7 @@ const MIGRATIONS: &[Migration] = embedded![
     1007 "hand_over",
     1008 "document_numbers",
     1009 "required",
+    1010 "idempotent_headers",
     1020 "sessions",
     1021 "sign_in",
     1030 "outbox_work",

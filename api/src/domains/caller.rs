@@ -54,6 +54,23 @@ impl FromRequestParts<App> for Id {
     }
 }
 
+/// The ids in the path of a part: the whole's and its own, which goes by `part`.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(names("id", "part"), parameter_in = Path)]
+pub(super) struct Ids(pub(super) Uuid, pub(super) Uuid);
+
+impl FromRequestParts<App> for Ids {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let (whole, part) = texts.map_or_else(|_| Default::default(), |Path(texts)| texts);
+        let language = Language::of(&parts.headers);
+        let read = |text: &str| reference::parse_id(text).map_err(|error| Failure(error, language));
+        Ok(Self(read(&whole)?, read(&part)?))
+    }
+}
+
 /// `?limit=…&cursor=…&legacy=…` of a list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {

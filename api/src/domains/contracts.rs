@@ -4,14 +4,28 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::{
-    caller::{Asked, Caller, Failure, Id},
+    body::body,
+    caller::{Asked, Caller, Failure, Id, Ids},
+    entity::{Entity, follow_rules},
+    field::{Field, Kind, TEXT_MAX, field},
+    idempotency::Key,
     invoices::{INVOICES, Invoice},
-    record::record,
-    transition::{Statuses, Step, transition_to},
+    part::{Part, number},
+    reading::{Purpose, Reading, Values},
+    record::{Record as _, record},
+    reply::Reply,
+    spaces::SPACES,
+    tenants::TENANTS,
+    transition::{Statuses, Step, as_allowed, transition_to},
     view::{View, Within},
     write::Posted,
 };
-use crate::{money::MinorUnits, page::Page};
+use crate::{
+    database::Work,
+    money::MinorUnits,
+    openapi::{ChangeHeaders, KeyedHeaders},
+    page::Page,
+};
 
 record! {
     /// A contract.
@@ -49,6 +63,35 @@ pub(super) const CONTRACTS: View = View {
     own: "select contract_id from access.own_contracts",
 };
 
+const FIELDS: &[Field] = &[
+    field("company_no", Kind::Line(4)).required().fixed(),
+    field("tenant_id", Kind::Reference(&TENANTS)).required(),
+    field("signed_on", Kind::Moment),
+    field("start_date", Kind::Date).required(),
+    field("end_date", Kind::Date),
+    // Payments have no currency: another one here would be paid one for one.
+    field("currency", Kind::OneOf(&["MNT"])).required(),
+    field("monthly_total", Kind::Amount).required(),
+    field("vat_rate", Kind::Real(0.0, 1.0)),
+    field("terms", Kind::Text(TEXT_MAX)),
+];
+
+body!(NewContract: Make FIELDS);
+body!(ContractChange: Change FIELDS);
+
+const CONTRACT: Entity = Entity {
+    view: &CONTRACTS,
+    domain: "contracts",
+    noun: "contract",
+    path: "/v2/contracts",
+    fields: FIELDS,
+    tells: &["tenant_id"],
+    rules: |contract, reading| contract.in_order("start_date", "end_date", reading),
+    open: &["draft", "active", "suspended"],
+    has_version: true,
+    key: Key::Required,
+};
+
 record! {
     /// A line of a contract.
     ContractItem {
@@ -65,18 +108,49 @@ record! {
         /// In minor units of the contract's currency.
         amount: Option<MinorUnits>,
         description: Option<String>,
+        /// Of the contract: an item has none of its own.
+        version: i32,
     }
 }
 
 const ITEMS: View = View {
     entity: "contract_items",
     columns: "id, line_no, space_id, valid_from::text, valid_to::text, area, unit_price::text, \
-              amount, description",
+              amount, description, \
+              coalesce((select whole.version from contracts as whole \
+              where whole.id = contract_id), 0) as version",
     long: None,
     soft_delete: false,
     own: "select item.id from contract_items as item \
           join access.own_contracts as own on own.contract_id = item.contract_id",
 };
+
+const ITEM: Entity = Entity {
+    view: &ITEMS,
+    domain: "contracts",
+    noun: "contract-item",
+    path: "/v2/contracts",
+    fields: &[
+        field("space_id", Kind::Reference(&SPACES)).required(),
+        field("valid_from", Kind::Date),
+        field("valid_to", Kind::Date),
+        field("area", Kind::Real(0.0, 1e9)),
+        field("unit_price", Kind::Price),
+        field("amount", Kind::Amount).required(),
+        field("description", Kind::Line(200)),
+    ],
+    tells: &["contract_id", "space_id"],
+    rules: |item, reading| item.in_order("valid_from", "valid_to", reading),
+    open: &[],
+    has_version: false,
+    key: Key::Required,
+};
+
+body!(NewContractItem: Make ITEM.fields);
+body!(ContractItemChange: Change ITEM.fields);
+
+const PARTS: Part =
+    Part { whole: &CONTRACT, part: &ITEM, column: "contract_id", segment: "items", totals: "" };
 
 /// A page of them; with `?legacy=company/number`, the one of the old key.
 #[utoipa::path(get, path = "/v2/contracts", tag = "contracts", params(Asked),
@@ -112,8 +186,73 @@ pub(super) async fn invoices(
     caller.list::<Invoice>(asked, &INVOICES, Some(within)).await
 }
 
-const STATUSES: Statuses =
-    Statuses { view: &CONTRACTS, domain: "contracts", topic: "contract.status-changed" };
+/// Makes one: a draft with the next number.
+#[utoipa::path(post, path = "/v2/contracts", tag = "contracts",
+    params(KeyedHeaders), request_body = NewContract, responses((status = 201, body = Contract)))]
+pub(super) async fn create(caller: Caller, posted: Posted) -> Result<Response, Failure> {
+    caller
+        .write(posted, CONTRACT.terms(CONTRACT.key), |tx| {
+            Box::pin(async move {
+                let mut reading = Reading::default();
+                let named = reading.object(tx.posted.object()?, "", FIELDS, Purpose::Make);
+                let mut values = follow_rules(&CONTRACT, &Values::new(), named, &mut reading);
+                reading.end(tx.connection).await?;
+                // By the year in which it begins; the number goes on through all years.
+                let year = year(&values);
+                let number = number(tx, "contract_no_seq", |n| format!("ГЭ-{year}/{n:06}")).await?;
+                values.insert("contract_no".to_owned(), number);
+                values.insert("status".to_owned(), "draft".into());
+                let made = tx.insert(&CONTRACT, values).await?;
+                tx.note_created(&CONTRACT, &made).await?;
+                let location = format!("{}/{}", CONTRACT.path, made.id);
+                Reply::created(&Contract::from_row(&made.row)?, made.version(), location)
+            }) as Work<'_, Reply>
+        })
+        .await
+}
+
+fn year(contract: &Values) -> String {
+    let start = contract.get("start_date").and_then(serde_json::Value::as_str);
+    start.unwrap_or_default().chars().take(4).collect()
+}
+
+/// Changes one that is not over.
+#[utoipa::path(patch, path = "/v2/contracts/{id}", tag = "contracts",
+    params(Id, ChangeHeaders), request_body = ContractChange, responses((status = 200, body = Contract)))]
+pub(super) async fn update(caller: Caller, id: Id, posted: Posted) -> Result<Response, Failure> {
+    caller.update::<Contract>(id, posted, &CONTRACT).await
+}
+
+/// One item.
+#[utoipa::path(get, path = "/v2/contracts/{id}/items/{part}", tag = "contracts",
+    params(Ids), responses((status = 200, body = ContractItem)))]
+pub(super) async fn item(caller: Caller, ids: Ids) -> Result<Response, Failure> {
+    caller.part::<ContractItem>(ids, &PARTS).await
+}
+
+/// Adds an item.
+#[utoipa::path(post, path = "/v2/contracts/{id}/items", tag = "contracts",
+    params(Id, KeyedHeaders), request_body = NewContractItem, responses((status = 201, body = ContractItem)))]
+pub(super) async fn create_item(
+    caller: Caller,
+    id: Id,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller.create_part::<ContractItem>(id, posted, &PARTS).await
+}
+
+/// Changes an item.
+#[utoipa::path(patch, path = "/v2/contracts/{id}/items/{part}", tag = "contracts",
+    params(Ids, ChangeHeaders), request_body = ContractItemChange, responses((status = 200, body = ContractItem)))]
+pub(super) async fn update_item(
+    caller: Caller,
+    ids: Ids,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    caller.update_part::<ContractItem>(ids, posted, &PARTS).await
+}
+
+const STATUSES: Statuses = Statuses { entity: &CONTRACT, derived: &[], before_step: as_allowed };
 
 /// Takes a contract to another status: `{"to": "active"}`.
 #[utoipa::path(post, path = "/v2/contracts/{id}/transitions", tag = "contracts",

@@ -1,31 +1,37 @@
 //! Status changes: one table of allowed steps, one transaction for the step, its audit and its
 //! side effects.
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::{
     caller::{Caller, Failure, Id},
+    entity::Entity,
+    idempotency::Key,
+    reading::{Values, word},
     record::Record,
-    view::View,
-    write::{Posted, Reply, hold_domain},
+    reply::Reply,
+    tx::{Event, STATUS_CHANGED, Tx, Written, references, version},
+    write::Posted,
 };
-use crate::{
-    Error,
-    database::{self, Access, Work},
-    identity::Identity,
-};
+use crate::{Error, database::Work};
 
 /// An entity with a status.
 #[derive(Debug)]
 pub(super) struct Statuses {
-    pub(super) view: &'static View,
-    pub(super) domain: &'static str,
-    /// Of the outbox.
-    pub(super) topic: &'static str,
+    pub(super) entity: &'static Entity,
+    /// Statuses that follow from other rows: nobody takes a row there, or away from there, by a
+    /// request that says so.
+    pub(super) derived: &'static [&'static str],
+    /// What a step needs beside the table's permission, and the columns that change with it.
+    pub(super) before_step: fn(&Values, &str) -> Result<Values, Error>,
+}
+
+/// Steps that need nothing else.
+pub(super) fn as_allowed(_: &Values, _: &str) -> Result<Values, Error> {
+    Ok(Values::new())
 }
 
 /// A step to another status.
@@ -43,111 +49,73 @@ pub(super) async fn transition_to<R: Record>(
     posted: Posted,
     statuses: &'static Statuses,
 ) -> Result<Response, Failure> {
-    let written = database::transact(
-        &caller.app.pool,
-        caller.token,
-        Access::Write,
-        move |connection, identity| {
+    let entity = statuses.entity;
+    caller
+        .write(posted, entity.terms(Key::Optional), move |tx| {
             Box::pin(async move {
-                let step: Step = posted.read()?;
-                hold_domain(connection, statuses.domain).await?;
-                if let Some(reply) = posted.claim(connection, &identity).await? {
-                    return Ok(reply);
-                }
-                let change = statuses.change(connection, id, &step.to, &posted).await?;
-                change.write_down(connection, &identity, &posted).await?;
-                let row = statuses.view.row(connection, id).await?;
-                let reply = Reply::ok(&R::from_row(&row)?, change.version)?;
-                posted.keep(connection, &reply).await?;
-                Ok(reply)
+                let step: Step = tx.posted.read()?;
+                let before = tx.lock(entity, id).await?;
+                tx.posted.check_version(version(&before).unwrap_or_default())?;
+                statuses.check(tx, &before, &step.to).await?;
+                let also = (statuses.before_step)(&before, &step.to)?;
+                let after = take(tx, entity, id, &before, &step.to, also).await?;
+                Reply::ok(&R::from_row(&after.row)?, after.version())
             }) as Work<'_, Reply>
-        },
-    );
-    let reply = written.await.map_err(|error| Failure(error, caller.language))?;
-    Ok(reply.into_response())
+        })
+        .await
 }
 
 impl Statuses {
-    async fn change<'a>(
-        &'static self,
-        connection: &mut PgConnection,
-        id: Uuid,
-        to: &'a str,
-        posted: &Posted,
-    ) -> Result<Change<'a>, Error> {
-        let table = self.view.entity;
-        let locked = format!("select status, version from {table} where id = $1 for update");
-        let row = sqlx::query(AssertSqlSafe(locked))
-            .bind(id)
-            .fetch_optional(&mut *connection)
-            .await?
-            .ok_or(Error::NotFound)?;
-        posted.check_version(row.try_get("version")?)?;
-        let from = row.try_get::<Option<String>, _>("status")?.unwrap_or_default();
-        let allowed: Vec<String> = sqlx::query_scalar(
-            "select to_status from status_transitions \
-             where entity = $1 and from_status = $2 order by to_status",
-        )
-        .bind(table)
-        .bind(&from)
-        .fetch_all(&mut *connection)
-        .await?;
-        if !allowed.iter().any(|status| status == to) {
-            return Err(Error::Transition { from, to: to.to_owned(), allowed });
-        }
-        let update = format!(
-            "update {table} set status = $2, version = version + 1 where id = $1 returning version"
-        );
-        let row =
-            sqlx::query(AssertSqlSafe(update)).bind(id).bind(to).fetch_one(connection).await?;
-        Ok(Change { statuses: self, id, from, to, version: row.try_get("version")? })
+    /// Refuses a step that is not for requests.
+    async fn check(&self, tx: &mut Tx<'_>, before: &Values, to: &str) -> Result<(), Error> {
+        let from = word(before, "status").unwrap_or_default();
+        let mut allowed = allowed(tx, self.entity, from).await?;
+        let derived = |status: &str| self.derived.contains(&status);
+        allowed.retain(|status| !derived(status) && !derived(from));
+        check(from, to, allowed)
     }
 }
 
-struct Change<'a> {
-    statuses: &'static Statuses,
+/// Takes a locked row to another status. `also` are columns that change with it.
+///
+/// # Errors
+/// [`Error::Transition`] when the table does not allow the step.
+pub(super) async fn take(
+    tx: &mut Tx<'_>,
+    entity: &'static Entity,
     id: Uuid,
-    from: String,
-    to: &'a str,
-    version: i32,
+    before: &Values,
+    to: &str,
+    also: Values,
+) -> Result<Written, Error> {
+    let from = word(before, "status").unwrap_or_default();
+    check(from, to, allowed(tx, entity, from).await?)?;
+    let mut values = also;
+    values.insert("status".to_owned(), json!(to));
+    let after = tx.update(entity, id, values).await?;
+    let mut payload = references(entity, &after.image);
+    payload.insert("from".to_owned(), json!(from));
+    payload.insert("to".to_owned(), json!(to));
+    let (before, image) = (Some(before), Some(&after.image));
+    tx.note(Event { entity, id, before, after: image, what: STATUS_CHANGED, payload }).await?;
+    Ok(after)
 }
 
-impl Change<'_> {
-    /// In the audit, and in the outbox for whoever acts on it.
-    async fn write_down(
-        &self,
-        connection: &mut PgConnection,
-        identity: &Identity,
-        posted: &Posted,
-    ) -> Result<(), Error> {
-        let entity = self.statuses.view.entity;
-        sqlx::query(
-            "insert into audit_log (id, user_id, owner_id, role, action, entity, entity_id, \
-             before, after, correlation_id) \
-             values ($1, $2, $3, $4, 'transition', $5, $6, $7, $8, $9)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(identity.user_id)
-        .bind(identity.owner_id)
-        .bind(&identity.role)
-        .bind(entity)
-        .bind(self.id)
-        .bind(json!({ "status": self.from, "version": self.version - 1 }))
-        .bind(json!({ "status": self.to, "version": self.version }))
-        .bind(&posted.correlation_id)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "insert into outbox (id, topic, payload, user_id, correlation_id) \
-             values ($1, $2, $3, $4, $5)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(self.statuses.topic)
-        .bind(json!({ "id": self.id, "from": self.from, "to": self.to, "version": self.version }))
-        .bind(identity.user_id)
-        .bind(&posted.correlation_id)
-        .execute(connection)
-        .await?;
-        Ok(())
+async fn allowed(tx: &mut Tx<'_>, entity: &Entity, from: &str) -> Result<Vec<String>, Error> {
+    let allowed = sqlx::query_scalar(
+        "select to_status from status_transitions \
+         where entity = $1 and from_status = $2 order by to_status",
+    )
+    .bind(entity.view.entity)
+    .bind(from)
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    Ok(allowed)
+}
+
+fn check(from: &str, to: &str, allowed: Vec<String>) -> Result<(), Error> {
+    if allowed.iter().any(|status| status == to) {
+        return Ok(());
     }
+    Err(Error::Transition { from: from.to_owned(), to: to.to_owned(), allowed })
 }

@@ -49,7 +49,7 @@ pub(super) struct Within {
 }
 
 impl View {
-    fn live(&self) -> &'static str {
+    pub(super) fn live(&self) -> &'static str {
         if self.soft_delete { " and deleted_at is null" } else { "" }
     }
 
@@ -70,10 +70,15 @@ impl View {
         sql
     }
 
-    fn row_sql(&self) -> String {
-        let Self { entity, columns, .. } = self;
+    /// What a single row shows.
+    pub(super) fn all_columns(&self) -> String {
         let long = self.long.map(|long| format!(", {long}")).unwrap_or_default();
-        format!("select {columns}{long} from {entity} where id = $1{}", self.live())
+        format!("{}{long}", self.columns)
+    }
+
+    fn row_sql(&self) -> String {
+        let Self { entity, .. } = self;
+        format!("select {} from {entity} where id = $1{}", self.all_columns(), self.live())
     }
 
     /// One row, as the caller's session sees it.
@@ -86,7 +91,11 @@ impl View {
         found.fetch_optional(connection).await?.ok_or(Error::NotFound)
     }
 
-    async fn is_there(&self, connection: &mut PgConnection, id: Uuid) -> Result<bool, Error> {
+    pub(super) async fn is_there(
+        &self,
+        connection: &mut PgConnection,
+        id: Uuid,
+    ) -> Result<bool, Error> {
         let sql =
             format!("select exists (select from {} where id = $1{})", self.entity, self.live());
         let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_one(connection).await?;
@@ -137,7 +146,7 @@ impl Caller {
             });
         let (record, version) = read.await.map_err(|error| Failure(error, self.language))?;
         let mut response = Json(record).into_response();
-        if let Some(tag) = version.and_then(etag) {
+        if let Some(tag) = version.and_then(|version| HeaderValue::try_from(etag(version)).ok()) {
             response.headers_mut().insert(header::ETAG, tag);
         }
         Ok(response)
@@ -145,8 +154,8 @@ impl Caller {
 }
 
 /// A version as the client sees it and sends it back.
-pub(super) fn etag(version: i32) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("\"{version}\"")).ok()
+pub(super) fn etag(version: i32) -> String {
+    format!("\"{version}\"")
 }
 
 struct List {

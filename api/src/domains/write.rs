@@ -1,25 +1,31 @@
 //! What every write begins and ends with: its body, its version, its idempotency key, and the
-//! domain that must still be ours when it commits.
+//! domains that must still be ours when it commits.
 
 use std::time::Duration;
 
 use axum::{
     body::Bytes,
     extract::{FromRequest, MatchedPath, Request},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, Row as _};
+use sqlx::PgConnection;
 use target::domain::State;
 use utoipa::{IntoParams, openapi::path};
-use uuid::Uuid;
 
-use super::{caller::Failure, view::etag};
+use super::{
+    caller::{Caller, Failure},
+    idempotency::Key,
+    reply::Reply,
+    strict::Strict,
+    tx::Tx,
+};
 use crate::{
     Error,
-    identity::Identity,
+    database::{self, Access, Work},
     language::Language,
     openapi,
     routes::is_ours,
@@ -29,22 +35,18 @@ use crate::{
 /// A body that takes longer is given up.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
+/// What bodies may call themselves; a change is what RFC 7396 calls a merge patch.
+const CONTENT_TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
 /// A write as it was sent.
 pub(super) struct Posted {
     pub(super) correlation_id: String,
-    if_match: Option<String>,
-    key: Option<String>,
-    route: String,
+    pub(super) key: Option<String>,
+    pub(super) route: String,
     /// Of path and body: what the idempotency key stands for.
-    hash: [u8; 32],
+    pub(super) hash: [u8; 32],
+    if_match: Option<String>,
     bytes: Bytes,
-}
-
-/// What is answered, and kept for the same request sent again.
-pub(super) struct Reply {
-    status: StatusCode,
-    body: Vec<u8>,
-    version: Option<i32>,
 }
 
 impl FromRequest<App> for Posted {
@@ -65,6 +67,10 @@ impl IntoParams for Posted {
 impl Posted {
     async fn read_from(request: Request, app: &App) -> Result<Self, Error> {
         let mut posted = Self::from_head(&request)?;
+        if *request.method() == Method::DELETE {
+            posted.hash = Sha256::digest(request.uri().path()).into();
+            return Ok(posted);
+        }
         let mut hash = Sha256::new_with_prefix(request.uri().path());
         posted.bytes = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, app))
             .await
@@ -81,8 +87,8 @@ impl Posted {
         let text = |name: &str| text(request.headers(), name);
         let is_json = text(header::CONTENT_TYPE.as_str())
             .and_then(|value| value.split(';').next().map(|kind| kind.trim().to_lowercase()))
-            .is_some_and(|kind| kind == "application/json");
-        if !is_json {
+            .is_some_and(|kind| CONTENT_TYPES.contains(&kind.as_str()));
+        if !is_json && *request.method() != Method::DELETE {
             return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "must be application/json"));
         }
         let key = text("idempotency-key");
@@ -107,6 +113,17 @@ impl Posted {
             .map_err(|error| Error::Validation { field: "body", reason: error.to_string() })
     }
 
+    /// The body as an object whose fields are looked at one by one.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, Error> {
+        match self.read()? {
+            Strict(Value::Object(object)) => Ok(object),
+            Strict(_) => {
+                let reason = "must be an object".to_owned();
+                Err(Error::Validation { field: "body", reason })
+            }
+        }
+    }
+
     /// Refuses when `If-Match` is there and names another version.
     pub(super) fn check_version(&self, version: i32) -> Result<(), Error> {
         let Some(wanted) = &self.if_match else { return Ok(()) };
@@ -115,63 +132,10 @@ impl Posted {
         if wanted.split(',').any(matches) { Ok(()) } else { Err(Error::Changed) }
     }
 
-    /// Takes the idempotency key, or returns what was answered to it. A duplicate waits here for
-    /// the first one. The key is written in the transaction of the effect, so there is never one
-    /// without the other, and a request that failed leaves its key unused.
-    pub(super) async fn claim(
-        &self,
-        connection: &mut PgConnection,
-        identity: &Identity,
-    ) -> Result<Option<Reply>, Error> {
-        let Some(key) = &self.key else { return Ok(None) };
-        let inserted = sqlx::query(
-            "insert into idempotency_keys (id, key, route, user_id, request_hash) \
-             values ($1, $2, $3, $4, $5) on conflict do nothing",
-        )
-        .bind(Uuid::now_v7())
-        .bind(key)
-        .bind(&self.route)
-        .bind(identity.user_id)
-        .bind(self.hash.as_slice())
-        .execute(&mut *connection)
-        .await?;
-        if inserted.rows_affected() == 1 {
-            return Ok(None);
-        }
-        // Row level security hides another user's key: it is taken all the same.
-        let kept = sqlx::query(
-            "select status, response from idempotency_keys \
-             where key = $1 and route = $2 and request_hash = $3",
-        )
-        .bind(key)
-        .bind(&self.route)
-        .bind(self.hash.as_slice())
-        .fetch_optional(connection)
-        .await?
-        .ok_or(Error::KeyReused)?;
-        let status: i16 = kept.try_get("status")?;
-        Ok(Some(Reply::kept(status, kept.try_get("response")?)?))
-    }
-
-    /// Keeps the answer with the key.
-    pub(super) async fn keep(
-        &self,
-        connection: &mut PgConnection,
-        reply: &Reply,
-    ) -> Result<(), Error> {
-        let Some(key) = &self.key else { return Ok(()) };
-        let status = i16::try_from(reply.status.as_u16()).unwrap_or(i16::MAX);
-        sqlx::query(
-            "update idempotency_keys set status = $3, response = $4, completed_at = now() \
-             where key = $1 and route = $2",
-        )
-        .bind(key)
-        .bind(&self.route)
-        .bind(status)
-        .bind(&reply.body)
-        .execute(connection)
-        .await?;
-        Ok(())
+    /// Refuses a change that does not say what it changes: of two people who edit the same row,
+    /// the second would undo the first without knowing.
+    pub(super) fn check_if_match(&self) -> Result<(), Error> {
+        if self.if_match.is_some() { Ok(()) } else { Err(Error::NoVersion) }
     }
 }
 
@@ -184,44 +148,69 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default().to_owned())
 }
 
-impl Reply {
-    /// 200 with the record.
-    pub(super) fn ok(record: &impl Serialize, version: i32) -> Result<Self, Error> {
-        let body = serde_json::to_vec(record)
-            .map_err(|error| Error::Internal(format!("a record has no JSON: {error}")))?;
-        Ok(Self { status: StatusCode::OK, body, version: Some(version) })
-    }
+/// What a write stands on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Of its route.
+    pub(super) domain: &'static str,
+    /// Further domains whose rows it changes; the names are in order, the route's among them.
+    pub(super) with: &'static [&'static str],
+    pub(super) key: Key,
+}
 
-    fn kept(status: i16, body: Vec<u8>) -> Result<Self, Error> {
-        let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.ok_or_else(|| Error::Internal("a kept status is none".to_owned()))?;
-        let record: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-        let version =
-            record.and_then(|record| i32::try_from(record.get("version")?.as_i64()?).ok());
-        Ok(Self { status, body, version })
+impl Caller {
+    /// Does `work` in one transaction: the key first, so that a duplicate does nothing, and the
+    /// answer kept at its end.
+    pub(super) async fn write<F>(
+        self,
+        posted: Posted,
+        terms: Terms,
+        work: F,
+    ) -> Result<Response, Failure>
+    where
+        F: for<'a, 'c> FnOnce(&'a mut Tx<'c>) -> Work<'a, Reply> + Send + 'static,
+    {
+        let written = database::transact(
+            &self.app.pool,
+            self.token,
+            Access::Write,
+            move |connection, identity| {
+                Box::pin(async move {
+                    posted.check_key(terms.key)?;
+                    terms.hold(connection).await?;
+                    if let Some(kept) = posted.claim(connection, &identity).await? {
+                        return Ok(kept);
+                    }
+                    let mut tx = Tx { connection, identity: &identity, posted: &posted };
+                    let reply = work(&mut tx).await?;
+                    posted.keep(tx.connection, &reply).await?;
+                    Ok(reply)
+                }) as Work<'_, Reply>
+            },
+        );
+        let reply = written.await.map_err(|error| Failure(error, self.language))?;
+        Ok(reply.into_response())
     }
 }
 
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let json = [(header::CONTENT_TYPE, "application/json")];
-        let mut response = (self.status, json, self.body).into_response();
-        if let Some(tag) = self.version.and_then(etag) {
-            response.headers_mut().insert(header::ETAG, tag);
+impl Terms {
+    /// Holds the domains until the transaction ends. The switch looked at the route's state before
+    /// the request came here; it may have changed since. The order of the names is everybody's, so
+    /// that no two writes wait for each other.
+    async fn hold(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let own = [self.domain];
+        let all = if self.with.is_empty() { &own } else { self.with };
+        for domain in all {
+            let state: Option<String> = sqlx::query_scalar("select access.hold_domain($1)")
+                .bind(domain)
+                .fetch_one(&mut *connection)
+                .await?;
+            let state = state.and_then(|state| state.parse::<State>().ok());
+            if !state.is_some_and(is_ours) {
+                let is_own = *domain == self.domain;
+                return Err(if is_own { Error::HandOver } else { Error::Elsewhere { domain } });
+            }
         }
-        response
+        Ok(())
     }
-}
-
-/// Holds the domain until the transaction ends. The switch looked at the state before the request
-/// came here; it may have changed since.
-pub(super) async fn hold_domain(
-    connection: &mut PgConnection,
-    domain: &'static str,
-) -> Result<(), Error> {
-    let row =
-        sqlx::query("select access.hold_domain($1)").bind(domain).fetch_one(connection).await?;
-    let state: Option<String> = row.try_get(0)?;
-    let state = state.and_then(|state| state.parse::<State>().ok());
-    if state.is_some_and(is_ours) { Ok(()) } else { Err(Error::HandOver) }
 }

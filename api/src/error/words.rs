@@ -11,7 +11,7 @@ impl Error {
 
     fn words(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Validation { .. } | Self::Body { .. } => {
+            Self::Validation { .. } | Self::Fields(_) | Self::Body { .. } => {
                 ("The request is not valid.", "Хүсэлт буруу байна.")
             }
             Self::NotFound => ("Not found.", "Олдсонгүй."),
@@ -33,6 +33,17 @@ impl Error {
             Self::Transition { .. } => {
                 ("The status does not allow this step.", "Одоогийн төлөвөөс ийш шилжих боломжгүй.")
             }
+            Self::State(_) => {
+                ("The present state does not allow this.", "Одоогийн төлөвт үүнийг хийх боломжгүй.")
+            }
+            Self::NoVersion => (
+                "Please say with If-Match which version you are changing.",
+                "Аль хувилбарыг өөрчилж байгаагаа If-Match-ээр заана уу.",
+            ),
+            Self::Elsewhere { .. } => (
+                "This also changes a part of the system that is not moved yet.",
+                "Энэ үйлдэл хараахан шилжээгүй хэсгийг бас өөрчилнө.",
+            ),
             Self::Changed => (
                 "Somebody else changed this. Please load it again.",
                 "Өөр хүн үүнийг өөрчилсөн байна. Дахин ачаална уу.",

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::complete::describe;
 use crate::identity;
 
-const ERRORS: [(u16, &str); 14] = [
+const ERRORS: [(u16, &str); 15] = [
     (400, "A parameter or a field of the body is wrong; `details` says which."),
     (401, "No session, or one that is over."),
     (403, "The session may not do this."),
@@ -24,6 +24,7 @@ const ERRORS: [(u16, &str); 14] = [
     (413, "The body is too large."),
     (415, "The body must be application/json."),
     (422, "The `Idempotency-Key` was used for another request."),
+    (428, "A change without `If-Match`."),
     (429, "Too many requests; `Retry-After` says when to come back."),
     (500, "A mistake of ours; the log has it under the correlation id."),
     (502, "The legacy application, which still serves this, did not answer."),
@@ -51,6 +52,10 @@ pub(super) fn components() -> Map<String, Value> {
             "CorrelationId": {
                 "description": "The request's id, in every log line and row that it leaves.",
                 "required": true, "schema": id,
+            },
+            "Location": {
+                "description": "The address of what was made.",
+                "required": true, "schema": { "type": "string", "pattern": "^/v2/" },
             },
             "ETag": {
                 "description": "The row's version, for `If-Match`.",

@@ -127,6 +127,10 @@ impl Operation<'_> {
         let errors = self.errors(is_open);
         for (status, response) in object(&mut self.operation["responses"]) {
             describe(status, response);
+            if status == "201" {
+                response["headers"]["Location"] =
+                    json!({ "$ref": "#/components/headers/Location" });
+            }
             let version = response["content"]["application/json"]["schema"]["$ref"]
                 .as_str()
                 .and_then(|name| name.rsplit('/').next())
@@ -184,6 +188,7 @@ impl Operation<'_> {
         when(is_sign_in, &[401, 403, 409, 503]);
         when(has_body, &[408, 413, 415]);
         when(takes("If-Match"), &[412]);
+        when(self.method == "patch", &[428]);
         when(takes("Idempotency-Key"), &[422]);
         errors
     }

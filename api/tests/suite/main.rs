@@ -5,8 +5,13 @@ mod client;
 #[cfg(test)]
 mod contract;
 mod errors;
+mod every_write;
 mod facade;
 mod lab;
+#[cfg(test)]
+mod money;
+#[cfg(test)]
+mod once;
 mod pages;
 mod redis;
 mod roles;
@@ -19,5 +24,6 @@ mod sessions_passwords;
 mod sessions_refresh;
 mod storm;
 mod switch;
+mod table;
 mod visibility;
 mod writes;

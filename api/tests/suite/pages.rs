@@ -112,3 +112,65 @@ async fn old_composite_keys_live_on() {
     }
     client.get("/v2/contracts?legacy=C1/A~12&limit=5").await.assert_error(400, "VALIDATION_ERROR");
 }
+
+#[tokio::test]
+async fn every_list_takes_old_keys() {
+    let lab = Lab::new().await;
+    let server = lab.serve().await;
+    let client = server.client(&lab.token(&staff()).await);
+    // A key of each entity as text, and the id that it has now.
+    let rows = [
+        ("property_owners", "/v2/property-owners", "7", id(1, 1, 1)),
+        ("properties", "/v2/properties", "7d444840-9dc0-11d1-b245-5ffdce74fad2", id(3, 1, 1)),
+        ("spaces", "/v2/spaces", "7", id(5, 1, 1)),
+        ("tenants", "/v2/tenants", "7", id(2, 1, 1)),
+        ("contract_items", "/v2/contracts/{7}/items", "C1/A~11/1", id(8, 1, 1)),
+        ("invoices", "/v2/invoices", "7", id(9, 1, 1)),
+        ("invoices", "/v2/contracts/{7}/invoices", "7", id(9, 1, 1)),
+        ("invoice_lines", "/v2/invoices/{9}/lines", "7", id(10, 1, 1)),
+        ("payments", "/v2/payments", "7d444840-9dc0-11d1-b245-5ffdce74fad2", id(11, 1, 1)),
+        (
+            "payment_allocations",
+            "/v2/payments/{11}/allocations",
+            "7d444840-9dc0-11d1-b245-5ffdce74fad2/7",
+            id(12, 1, 1),
+        ),
+        (
+            "properties",
+            "/v2/property-owners/{1}/properties",
+            "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+            id(3, 1, 1),
+        ),
+        ("spaces", "/v2/properties/{3}/spaces", "7", id(5, 1, 1)),
+    ];
+    let keys = crate::lab::legacy_keys();
+    for (entity, list, text, id_now) in rows {
+        let key = keys(entity, text).unwrap_or_else(|| panic!("{text} is no key of {entity}"));
+        lab.sql(&format!(
+            "insert into ficus.entity (name, domain, target_schema, target_table) \
+             values ('{entity}', 'contracts', 'public', '{entity}') on conflict do nothing"
+        ))
+        .await;
+        sqlx::query(
+            "insert into ficus.key_map (entity, key, id) \
+             select id, $1, $2 from ficus.entity where name = $3 on conflict do nothing",
+        )
+        .bind(key)
+        .bind(id_now)
+        .bind(entity)
+        .execute(&lab.admin)
+        .await
+        .expect("a key");
+        let list = match list.split_once(['{', '}']) {
+            Some((before, rest)) => {
+                let (kind, after) = rest.split_once('}').expect("a brace");
+                format!("{before}{}{after}", id(kind.parse().expect("a kind"), 1, 1))
+            }
+            None => list.to_owned(),
+        };
+        let found = client.get(&format!("{list}?legacy={text}")).await;
+        assert_eq!(found.status, 200, "{list} {text}: {}", found.body);
+        assert_eq!(found.ids(), [id_now], "{list}");
+        client.get(&format!("{list}?legacy=/")).await.assert_error(400, "VALIDATION_ERROR");
+    }
+}

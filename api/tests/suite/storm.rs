@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use sqlx::{Executor as _, Row as _};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
@@ -16,8 +17,25 @@ use crate::lab::{Lab, id, owner};
 const DISCONNECTS: u32 = 10_000;
 /// How long a client waits at most: some go during the first round trips, some during the query.
 const LONGEST_MICROS: [u64; 3] = [500, 4_000, 20_000];
+/// Some writes are waited for until they are somewhere in the middle, or done.
+const PATIENT_MICROS: u64 = 600_000;
 const CALLERS: u32 = 24;
-const TIME_LIMIT: Duration = Duration::from_secs(25);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// Each so many-th request makes an invoice.
+const WRITE_EACH: u32 = 4;
+
+/// A new invoice of two lines on a contract of this owner.
+fn write(token: &str, owner: u32, n: u32) -> String {
+    let body = json!({ "contractId": id(7, owner, 1), "dueOn": "2024-03-31", "vat": "1",
+        "lines": [{ "description": "a", "amount": "1" }, { "description": "b", "amount": "2" }] });
+    let body = body.to_string();
+    let length = body.len();
+    format!(
+        "POST /v2/invoices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\nidempotency-key: k-{n}\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
 
 /// Queries are slow at random: their table is locked half of the time.
 async fn lock_now_and_then(pool: sqlx::PgPool, over: Arc<AtomicBool>) {
@@ -70,7 +88,7 @@ async fn ten_thousand_disconnects_leave_nothing_behind() {
         let client = server.client(&token);
         let his = [id(7, number, 1), id(7, number, 2), id(7, number, 3)];
         callers.spawn(async move {
-            let request = format!(
+            let read = format!(
                 "GET /v2/contracts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n"
             );
             loop {
@@ -79,9 +97,15 @@ async fn ten_thousand_disconnects_leave_nothing_behind() {
                     return;
                 }
                 let mut stream = TcpStream::connect(address).await.expect("a connection");
+                let request =
+                    if n % WRITE_EACH == 0 { write(&token, number, n) } else { read.clone() };
                 stream.write_all(request.as_bytes()).await.expect("sent");
-                let patience =
-                    rand::random_range(0..LONGEST_MICROS[usize::try_from(n % 3).expect("small")]);
+                let kind = usize::try_from(n % 3).expect("small");
+                let patience = if n % WRITE_EACH == 0 && n % 10 == 0 {
+                    rand::random_range(0..PATIENT_MICROS)
+                } else {
+                    rand::random_range(0..LONGEST_MICROS[kind])
+                };
                 tokio::time::sleep(Duration::from_micros(patience)).await;
                 drop(stream);
                 if n % 100 == 0 {
@@ -100,14 +124,11 @@ async fn ten_thousand_disconnects_leave_nothing_behind() {
     locker.await.expect("the locker");
     let looked = looker.await.expect("only clean connections");
     let count = count.load(Ordering::Relaxed).min(DISCONNECTS);
-    assert!(
-        count >= DISCONNECTS / 2,
-        "{count} disconnects in {:?} prove little",
-        started.elapsed()
-    );
+    assert_eq!(count, DISCONNECTS, "in {:?}", started.elapsed());
     assert!(looked > 30, "looked at {looked} connections only");
     println!("{count} disconnects in {:?}, {looked} looks", started.elapsed());
     assert_nothing_is_left(&lab, &server.pool).await;
+    assert_writes_are_whole(&lab).await;
     for (token, number) in tokens.iter().zip(1..) {
         let seen = server.client(token).get("/v2/contracts").await;
         assert_eq!(seen.ids(), [id(7, number, 1), id(7, number, 2), id(7, number, 3)]);
@@ -141,4 +162,29 @@ async fn assert_nothing_is_left(lab: &Lab, pool: &sqlx::PgPool) {
         assert_eq!(left, (String::new(), 0));
         held.push(connection);
     }
+}
+
+/// What was written was written whole, by its owner, once; what was not left nothing.
+async fn assert_writes_are_whole(lab: &Lab) {
+    let counts: (i64, i64, i64, i64, i64, i64) = sqlx::query_as(
+        "select count(*), \
+         count(*) filter (where 2 = (select count(*) from invoice_lines where invoice_id = i.id)), \
+         count(*) filter (where exists (select from audit_log where entity_id = i.id)), \
+         count(*) filter (where exists (select from outbox where payload ->> 'id' = i.id::text)), \
+         count(*) filter (where exists (select from idempotency_keys as k join audit_log as a \
+           on a.user_id = k.user_id where k.location = '/v2/invoices/' || i.id and a.entity_id = i.id \
+           and a.owner_id = case i.contract_id when $1 then $3 when $2 then $4 end)), \
+         (select count(*) from idempotency_keys) \
+         from invoices as i where invoice_no like 'НХ-%'",
+    )
+    .bind(id(7, 1, 1))
+    .bind(id(7, 2, 1))
+    .bind(id(1, 1, 1))
+    .bind(id(1, 2, 1))
+    .fetch_one(&lab.admin)
+    .await
+    .expect("counts");
+    assert!(counts.0 > 50, "{counts:?}: too few writes got through to prove anything");
+    let all = [counts.1, counts.2, counts.3, counts.4, counts.5];
+    assert_eq!(all, [counts.0; 5], "lines, audit, outbox, key and owner, keys in all");
 }

@@ -173,10 +173,23 @@ async fn an_owner_sees_exactly_his_rows_at_every_endpoint() {
             }
         }
     }
+    for (list, kind, parent) in LISTS {
+        // Rows that are parts of another one have an address below it.
+        let (Some(parent), 8 | 10 | 12) = (parent, kind) else { continue };
+        let path = |owner| {
+            let whole = id(parent, owner, 1).to_string();
+            format!("{}/{}", list.replace("{id}", &whole), id(kind, owner, 1))
+        };
+        let mine = client.get(&path(1)).await;
+        assert_eq!(mine.status, 200, "{list}: {}", mine.body);
+        assert_eq!(mine.headers["etag"], "\"0\"", "{list}");
+        client.get(&path(2)).await.assert_error(404, "NOT_FOUND");
+    }
+    let part = |path: &str| path.rsplit_once("/{").map(|(list, _)| list.to_owned());
     let tested = |path: &str| {
         // Files have tests of their own.
         path == "/v2/attachments/{id}/content"
-            || LISTS.iter().any(|(list, ..)| path == *list || path == format!("{list}/{{id}}"))
+            || LISTS.iter().any(|(list, ..)| path == *list || part(path).is_some_and(|path| path == *list))
     };
     for route in api::domains::ROUTES.iter().filter(|route| route.method == "GET") {
         assert!(tested(route.path), "{} has no test", route.path);
@@ -234,6 +247,18 @@ async fn a_pooled_connection_carries_nothing_over() {
         let left = [row.get::<String, _>(0), row.get(1), row.get(2)];
         assert_eq!((left, row.get::<i64, _>(3)), ([const { String::new() }; 3], 0), "after {path}");
     }
+    // Writes, too: good ones, refused ones, and those that fail in the middle.
+    for body in ["{\"phone\": \"1\"}", "{}", "{\"phone\": 1}", "{\"name\": \"\"}"] {
+        let headers = [("content-type", "application/json"), ("if-match", "\"0\"")];
+        let path = format!("/v2/property-owners/{}", id(1, 1, 1));
+        client.send("PATCH", &path, &headers, body).await;
+        let left: String =
+            sqlx::query_scalar("select coalesce(current_setting('app.role', true), '')")
+                .fetch_one(&server.pool)
+                .await
+                .expect("a row");
+        assert_eq!(left, "", "after {body}");
+    }
     let other = server.client(&lab.token(&owner(2)).await);
     assert_eq!(other.ids("/v2/contracts", 1).await, [id(7, 2, 1), id(7, 2, 2), id(7, 2, 3)]);
 }
@@ -275,4 +300,42 @@ async fn assert_owner_list_uses_an_index(pool: &PgPool) {
     let plan = plan.join("\n");
     assert!(plan.contains("property_owner_links_owner_idx"), "{plan}");
     assert!(plan.contains("contract_items_space_idx"), "{plan}");
+}
+
+#[tokio::test]
+async fn what_was_audited_stays() {
+    let lab = Lab::new().await;
+    lab.sql(
+        "insert into audit_log (id, action, entity, entity_id) \
+         values (gen_random_uuid(), 'create', 'x', gen_random_uuid()); \
+         insert into outbox (id, topic, payload) values (gen_random_uuid(), 'x', '{}')",
+    )
+    .await;
+    let pool = lab.api_pool(1).await;
+    for statement in [
+        "update audit_log set entity = 'y'",
+        "delete from audit_log",
+        "truncate audit_log",
+        "update outbox set state = 'done'",
+        "delete from outbox",
+        "insert into status_transitions values ('contracts', 'ended', 'active')",
+        "select setval('invoice_no_seq', 1)",
+    ] {
+        let mut transaction = pool.begin().await.expect("a transaction");
+        sqlx::query("select set_config('app.role', 'staff', true)")
+            .execute(&mut *transaction)
+            .await
+            .expect("the setting");
+        let refused = sqlx::query(statement).execute(&mut *transaction).await;
+        assert_refused(&refused.expect_err(statement), statement);
+    }
+    // Nobody else writes there either; the engine drains the outbox.
+    let granted: Vec<String> = sqlx::query_scalar(
+        "select concat(grantee, ' ', privilege_type) from information_schema.role_table_grants \
+         where table_name = 'audit_log' and grantee <> 'ficus_owner' order by 1",
+    )
+    .fetch_all(&lab.admin)
+    .await
+    .expect("grants");
+    assert_eq!(granted, ["ficus_api INSERT", "ficus_api SELECT"]);
 }

@@ -56,7 +56,7 @@ async fn an_allowed_step_is_taken_with_its_audit_and_its_outbox_row() {
         id(13, 1, 1), id(1, 1, 1), "owner", "transition", "contracts", contract,
         { "status": "draft", "version": 0 }, { "status": "active", "version": 1 }, "c-1",
         "contract.status-changed",
-        { "id": contract, "from": "draft", "to": "active", "version": 1 }, "c-1", "pending",
+        { "id": contract, "tenantId": id(2, 1, 1), "from": "draft", "to": "active", "version": 1 }, "c-1", "pending",
     ]);
     assert_eq!(written, expected);
 }
