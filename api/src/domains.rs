@@ -1,5 +1,6 @@
 //! The domains that this API can serve. A domain's routes stand together in one file.
 
+mod at_once;
 mod caller;
 mod contracts;
 mod invoices;

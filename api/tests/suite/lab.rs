@@ -117,6 +117,7 @@ impl Lab {
             legacy_http,
             cursor_key: b"of the test".to_vec(),
             legacy_keys: legacy_keys(),
+            dependencies: Vec::new(),
         };
         let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
         let address = bound.address().expect("an address");
@@ -137,6 +138,12 @@ impl Server {
     pub(crate) fn client(&self, token: &str) -> Client {
         Client::new(self.address, token)
     }
+}
+
+/// For whoever runs the tests.
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 async fn pool(url: &str, connections: u32) -> PgPool {
