@@ -11,5 +11,6 @@ mod reconcile;
 mod reselect;
 mod road;
 mod scaffold;
+mod switch;
 mod tidy;
 mod world;
