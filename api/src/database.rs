@@ -10,7 +10,12 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tracing::Instrument as _;
 
 use crate::{
@@ -66,6 +71,30 @@ where
 pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
     let acquired = tokio::time::timeout(ACQUIRE_LIMIT, pool.acquire()).await;
     Ok(acquired.map_err(|_| Error::Busy(None))??)
+}
+
+/// A statement that is being made.
+pub(crate) type Statement = Query<'static, Postgres, PgArguments>;
+
+/// Runs one statement, in the transaction that Postgres makes of it. It identifies its caller
+/// itself: `$1` is the token's hash; `bind` adds the others.
+///
+/// # Errors
+/// [`Error::Busy`], or a failure of the database.
+pub(crate) async fn one_statement(
+    pool: &PgPool,
+    sql: String,
+    token: Token,
+    bind: impl FnOnce(Statement) -> Statement + Send + 'static,
+) -> Result<Vec<PgRow>, Error> {
+    let mut connection = acquire(pool).await?;
+    let task = async move {
+        let statement = bind(sqlx::query(AssertSqlSafe(sql)).bind(token.as_hash().to_vec()));
+        Ok(statement.fetch_all(&mut *connection).await?)
+    };
+    tokio::spawn(task.in_current_span())
+        .await
+        .map_err(|error| Error::Internal(format!("a request's task ended early: {error}")))?
 }
 
 /// Runs `work` in a transaction of a task of its own.

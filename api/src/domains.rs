@@ -1,6 +1,7 @@
 //! The domains that this API can serve. A domain's routes stand together in one file.
 
 mod allocation;
+mod at_once;
 mod attachments;
 mod body;
 mod caller;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::language::Language;
+use crate::{language::Language, server};
 
 mod cause;
 mod reason;
@@ -185,6 +185,10 @@ impl Error {
             Self::Changed => Some(json!({ "if-match": "is not the version that the row has now" })),
             Self::KeyReused => {
                 Some(json!({ "idempotency-key": "was used for a request with another body" }))
+            }
+            // Who reports it can say under which id the log has it.
+            Self::Legacy(_) | Self::Busy(_) | Self::Database(_) | Self::Internal(_) => {
+                Some(json!({ "correlationId": server::correlation_id()? }))
             }
             _ => None,
         }

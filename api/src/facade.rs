@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Uri, Version, header,
+        HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header,
         header::InvalidHeaderValue,
         uri::{Authority, PathAndQuery, Scheme},
     },
@@ -17,17 +17,25 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use self::pulse::Pulse;
+use self::{
+    idle::Idle,
+    pulse::Pulse,
+    upgrade::{Asked, Tunnels},
+};
 use crate::{
     Error, identity,
     server::{CORRELATION_ID, Peer},
 };
 
+mod idle;
 mod pulse;
+mod upgrade;
 
 /// How long the legacy application may take from the last part of the request's body until its
 /// response begins.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
+/// How long its response may stand still before it is broken off.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Kept whatever `Connection` names: whoever could have them removed could change who asks, for
@@ -59,6 +67,7 @@ pub struct Facade {
     client: Client<HttpConnector, Body>,
     authority: Authority,
     prefix: String,
+    tunnels: Tunnels,
 }
 
 /// A base URL that the facade can't use.
@@ -87,28 +96,47 @@ impl Facade {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, authority, prefix: uri.path().trim_end_matches('/').to_owned() })
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { client, authority, prefix, tunnels: Tunnels::new() })
+    }
+
+    /// Where it is, for a check whether anybody is there.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = self.authority.port_u16().unwrap_or(80);
+        format!("{}:{port}", self.authority.host())
     }
 
     /// Passes a request on.
     ///
     /// # Errors
-    /// [`Error::Legacy`] when there is no answer.
+    /// [`Error::Legacy`] when there is no answer; [`Error::Busy`] when there is no place for
+    /// another WebSocket.
     pub async fn forward(&self, mut request: Request) -> Result<Response, Error> {
+        let asked = self.tunnels.asked(&mut request)?;
         *request.uri_mut() = self.address(request.uri())?;
         *request.version_mut() = Version::HTTP_11;
         let peer = request.extensions().get::<Peer>().copied();
         self.rewrite(request.headers_mut(), peer)?;
+        if asked.is_some() {
+            Asked::ask(request.headers_mut());
+        }
         let pulse = Pulse::new();
         let request = request.map(|body| pulse.of(body));
-        let response = tokio::select! {
+        let mut response = tokio::select! {
             response = self.client.request(request) => {
                 response.map_err(|error| Error::Legacy(error.into()))?
             }
             () = pulse.stopped(RESPONSE_LIMIT) => return Err(Error::Legacy("no answer in time".into())),
         };
-        let mut response = response.map(Body::new);
+        let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         strip_hop_by_hop(response.headers_mut());
+        let mut response = match (is_switched, asked) {
+            (false, _) => response.map(|body| Idle::bound(body, IDLE_LIMIT)),
+            (true, Some(asked)) => asked.tunnel(response),
+            (true, None) => {
+                return Err(Error::Legacy("it changed the protocol without being asked".into()));
+            }
+        };
         // The caller has one id for one request, ours.
         response.headers_mut().remove(CORRELATION_ID);
         Ok(response)
@@ -118,6 +146,8 @@ impl Facade {
         strip_hop_by_hop(headers);
         // A session of ours is good for everything, and the legacy application has its own.
         identity::hide(headers);
+        // Asked for and answered between the client and us.
+        headers.remove(header::EXPECT);
         // The client's own claims about who it is and whence it came are not passed on.
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
             headers.remove(name);

@@ -41,6 +41,13 @@ pub struct Identity {
 #[derive(Clone, Copy)]
 pub struct Token([u8; 32]);
 
+/// Looks the session of `$1` up, and sets its identity until the transaction ends.
+pub(crate) const IDENTIFY: &str = "select user_id, owner_id, role, \
+       set_config('app.user_id', user_id::text, true), \
+       set_config('app.owner_id', coalesce(owner_id::text, ''), true), \
+       set_config('app.role', role, true) \
+     from session_by_token_hash($1)";
+
 impl Token {
     /// The token of a request.
     ///
@@ -57,22 +64,18 @@ impl Token {
         &self.0
     }
 
+    /// What is stored of it.
+    pub(crate) fn as_hash(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Looks the session up and sets the identity for the rest of the transaction, in one round
     /// trip.
     pub(crate) async fn identify(
         &self,
         connection: &mut PgConnection,
     ) -> Result<Option<Identity>, Error> {
-        let row = sqlx::query(
-            "select user_id, owner_id, role, \
-               set_config('app.user_id', user_id::text, true), \
-               set_config('app.owner_id', coalesce(owner_id::text, ''), true), \
-               set_config('app.role', role, true) \
-             from session_by_token_hash($1)",
-        )
-        .bind(self.0.as_slice())
-        .fetch_optional(connection)
-        .await?;
+        let row = sqlx::query(IDENTIFY).bind(self.as_hash()).fetch_optional(connection).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Identity {
             user_id: row.try_get("user_id")?,

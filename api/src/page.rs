@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, cursor::Signer};
+use crate::{
+    Error,
+    cursor::{self, Signer},
+};
 
 /// Rows on a page when the client does not say.
 pub const LIMIT_DEFAULT: i64 = 50;
@@ -35,24 +38,28 @@ pub struct Wanted {
 }
 
 impl Query {
+    fn limit(&self) -> Result<i64, Error> {
+        let Some(text) = &self.limit else { return Ok(LIMIT_DEFAULT) };
+        let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        limit.ok_or_else(|| Error::Validation {
+            field: "limit",
+            reason: format!("must be a whole number from 1 to {LIMIT_MAX}"),
+        })
+    }
+
     /// Checks limit and cursor.
     ///
     /// # Errors
     /// [`Error::Validation`] that names the field.
     pub fn check(&self, signer: &Signer, scope: &str) -> Result<Wanted, Error> {
-        let limit = match &self.limit {
-            None => LIMIT_DEFAULT,
-            Some(text) => {
-                text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(
-                    || Error::Validation {
-                        field: "limit",
-                        reason: format!("must be a whole number from 1 to {LIMIT_MAX}"),
-                    },
-                )?
-            }
-        };
         let after = self.cursor.as_deref().map(|text| signer.read(scope, text)).transpose()?;
-        Ok(Wanted { limit, after })
+        Ok(Wanted { limit: self.limit()?, after })
+    }
+
+    /// What is wanted, if the cursor is ours: that must be checked before anything is told.
+    pub(crate) fn unproved(&self) -> Result<Wanted, Error> {
+        let after = self.cursor.as_deref().map(cursor::unproved).transpose()?;
+        Ok(Wanted { limit: self.limit()?, after })
     }
 }
 

@@ -1,8 +1,11 @@
 //! Which route belongs to which domain, and who serves it now.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::http::Method;
@@ -68,7 +71,8 @@ pub enum Side {
 pub struct Place {
     /// The domain.
     pub domain: &'static str,
-    route: Option<usize>,
+    /// Its route's place in the list, if it is one of ours.
+    pub(crate) route: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +154,12 @@ impl Routes {
         side
     }
 
+    /// The domains of the routes with their states.
+    pub(crate) fn domain_states(&self) -> BTreeMap<&'static str, State> {
+        let domains = self.routes.iter().map(|route| route.domain);
+        domains.map(|domain| (domain, self.states.of(domain))).collect()
+    }
+
     /// The manifest as it is now.
     #[must_use]
     pub fn manifest(&self) -> Vec<ManifestLine> {
@@ -174,7 +184,8 @@ fn add(count: &AtomicU64) {
 }
 
 /// Whether Postgres owns a domain in this state.
-pub(crate) const fn is_ours(state: State) -> bool {
+#[must_use]
+pub const fn is_ours(state: State) -> bool {
     matches!(state, State::CutOver | State::Retired)
 }
 

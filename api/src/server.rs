@@ -1,21 +1,18 @@
 //! One process, one address: routing between the domains and the facade.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use serde::Serialize;
 use sqlx::PgPool;
 use target::ObjectStore;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
@@ -23,28 +20,37 @@ use crate::{
     cursor::Signer,
     database, domains,
     facade::Facade,
+    health::{Dependency, Health},
     language::Language,
     limits::{self, Limits},
-    openapi,
+    metrics::{Answered, Metrics},
     reference::LegacyKeys,
-    routes::{ManifestLine, Routes, Side},
+    routes::{Place, Routes, Side},
     sessions::{self, Sessions},
 };
 
 mod connections;
+mod operations;
 
 pub(crate) use connections::Peer;
+pub(crate) use operations::operations;
 
 pub(crate) const CORRELATION_ID: &str = "x-correlation-id";
 
 /// On every response that the legacy application gave; ours do without.
 pub(crate) const SERVED_BY: &str = "x-served-by";
 
+tokio::task_local! {
+    static REQUEST_ID: HeaderValue;
+}
+
+/// The correlation id of the request that this task serves.
+pub(crate) fn correlation_id() -> Option<String> {
+    REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned).ok()).ok().flatten()
+}
+
 /// Bodies of our own routes are small; those of the facade are streamed and have no limit here.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// `/health/ready` answers within this time, whatever Postgres does.
-const READY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the server needs.
 pub struct Settings {
@@ -64,6 +70,8 @@ pub struct Settings {
     pub sessions: sessions::Settings,
     /// How often somebody may ask.
     pub limits: limits::Settings,
+    /// What else is told on `/health/ready`, beside Postgres and the legacy application.
+    pub dependencies: Vec<Dependency>,
 }
 
 /// Why the server does not start.
@@ -103,6 +111,8 @@ pub struct App {
     pub(crate) limits: Limits,
     routes: Routes,
     facade: Option<Facade>,
+    health: Health,
+    metrics: Metrics,
 }
 
 /// A server that listens already.
@@ -127,6 +137,7 @@ pub async fn bind(
     let routes = Routes::follow(&pool, &domains::ROUTES, domains::TERRITORIES, stop)
         .await
         .map_err(Startup::States)?;
+    let health = health(settings.dependencies, &pool, facade.as_ref());
     let app = App {
         pool,
         signer: Signer::new(&settings.cursor_key),
@@ -137,6 +148,8 @@ pub async fn bind(
         limits,
         routes,
         facade,
+        health,
+        metrics: Metrics::new(&domains::ROUTES),
     };
     let address = settings.listen;
     let listener =
@@ -162,15 +175,6 @@ impl Bound {
     }
 }
 
-/// What is ours whatever the domains' states are.
-pub(crate) fn operations() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(live))
-        .routes(routes!(ready))
-        .routes(routes!(manifest))
-        .merge(openapi::router())
-}
-
 fn router(app: App) -> Router {
     let ours = Router::from(domains::router())
         .fallback(no_route)
@@ -186,9 +190,32 @@ fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Sends a request to whoever serves its domain at this moment.
+fn health(others: Vec<Dependency>, pool: &PgPool, facade: Option<&Facade>) -> Health {
+    let pool = pool.clone();
+    let postgres = Dependency::new("postgres", move || {
+        let pool = pool.clone();
+        async move {
+            let asked = sqlx::query("select 1").execute(&pool).await;
+            asked.map(drop).map_err(|error| error.to_string())
+        }
+    });
+    let legacy = facade.map(|facade| Dependency::listening("legacy", vec![facade.host_and_port()]));
+    Health::new([postgres.needed()].into_iter().chain(legacy).chain(others).collect())
+}
+
+/// Sends a request to whoever serves its domain at this moment, and counts the answer.
 async fn hand_over(State(app): State<App>, request: Request, next: Next) -> Response {
     let place = app.routes.place(request.method(), request.uri().path());
+    let started = Instant::now();
+    let response = answer(&app, place, request, next).await;
+    let is_legacy = response.headers().contains_key(SERVED_BY);
+    let by = if is_legacy { Answered::Legacy } else { Answered::Here };
+    let route = place.and_then(|place| place.route);
+    app.metrics.add(route, by, response.status(), started.elapsed());
+    response
+}
+
+async fn answer(app: &App, place: Option<Place>, request: Request, next: Next) -> Response {
     let side = place.map_or(Side::Legacy, |place| app.routes.side(request.method(), place));
     let language = Language::of(request.headers());
     match (&app.facade, side) {
@@ -221,7 +248,8 @@ async fn correlate(mut request: Request, next: Next) -> Response {
         method = %request.method(),
         path = request.uri().path(),
     );
-    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    let served = REQUEST_ID.scope(id.clone(), next.run(request));
+    let mut response = tracing::Instrument::instrument(served, span).await;
     response.headers_mut().insert(CORRELATION_ID, id);
     response
 }
@@ -239,40 +267,4 @@ async fn no_route(headers: HeaderMap) -> Response {
 
 async fn no_method(headers: HeaderMap) -> Response {
     Error::MethodNotAllowed.respond(Language::of(&headers))
-}
-
-/// Every route, its domain, who serves it now, and how many requests each side has served.
-#[utoipa::path(get, path = "/ops/routes.json", tag = "operations", security(()),
-    responses((status = 200, body = Vec<ManifestLine>)))]
-async fn manifest(State(app): State<App>) -> Response {
-    Json(app.routes.manifest()).into_response()
-}
-
-/// The process runs.
-#[utoipa::path(get, path = "/health/live", tag = "operations", security(()),
-    responses((status = 200, body = String)))]
-async fn live() -> &'static str {
-    "ok"
-}
-
-/// What is asked for readiness.
-#[derive(Serialize, ToSchema)]
-struct Ready {
-    postgres: &'static str,
-    legacy: &'static str,
-}
-
-/// Ready when Postgres answers; the legacy side is told, and does not make us unready: the
-/// domains that are ours go on without it.
-#[utoipa::path(get, path = "/health/ready", tag = "operations", security(()),
-    responses((status = 200, body = Ready), (status = 503, body = Ready)))]
-async fn ready(State(app): State<App>) -> Response {
-    let asked = tokio::time::timeout(READY_LIMIT, sqlx::query("select 1").execute(&app.pool));
-    let (status, postgres) = match asked.await {
-        Ok(Ok(_)) => (StatusCode::OK, "ok"),
-        Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-    };
-    let legacy = if app.facade.is_some() { "configured" } else { "none" };
-    (status, Json(Ready { postgres, legacy })).into_response()
 }

@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Be the server that is measured, on this database
+    #[arg(long, hide = true, value_name = "URL")]
+    pub(crate) serve: Option<String>,
+
     /// Exit with 1 when a floor is missed
     #[arg(long)]
     pub(crate) check: bool,
@@ -70,6 +74,8 @@ pub(crate) enum What {
     Reconcile,
     /// Change events
     Apply,
+    /// The API, beside pgbench and a Node server
+    Serve,
     /// One legacy transaction of five times as many rows; needs a real broker (--kafka)
     Whole,
 }

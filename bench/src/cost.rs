@@ -20,13 +20,22 @@ pub(crate) enum Party {
     Broker,
     /// What publishes the events.
     Producer,
+    /// The HTTP server that is measured, a process of its own.
+    Http,
     /// All processes of the server.
     Postgres,
 }
 
 impl Party {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Engine, Self::Legacy, Self::Kafka, Self::Broker, Self::Producer, Self::Postgres];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Engine,
+        Self::Legacy,
+        Self::Kafka,
+        Self::Broker,
+        Self::Producer,
+        Self::Http,
+        Self::Postgres,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -35,6 +44,7 @@ impl Party {
             Self::Kafka => "kafka",
             Self::Broker => "broker",
             Self::Producer => "producer",
+            Self::Http => "http server",
             Self::Postgres => "postgres",
         }
     }
@@ -93,6 +103,7 @@ impl Cost {
 pub(crate) struct Servers {
     pub(crate) postmaster: Option<u32>,
     pub(crate) broker: Option<u32>,
+    pub(crate) http: Option<u32>,
 }
 
 /// Measures a stretch.
@@ -145,9 +156,11 @@ struct Cpu {
 impl Cpu {
     fn now(servers: Servers) -> Self {
         let mut by_party = threads();
-        for (party, process) in
-            [(Party::Postgres, servers.postmaster), (Party::Broker, servers.broker)]
-        {
+        for (party, process) in [
+            (Party::Postgres, servers.postmaster),
+            (Party::Broker, servers.broker),
+            (Party::Http, servers.http),
+        ] {
             if let Some(process) = process {
                 by_party.insert(party, server(process));
             }

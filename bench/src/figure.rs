@@ -20,12 +20,24 @@ pub(crate) struct Figure {
     /// The least that is asked for.
     floor: Option<f64>,
     cost: Option<Cost>,
+    /// What else there is to say.
+    note: Option<String>,
 }
 
 impl Figure {
     pub(crate) fn new(group: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
         let (name, rates, limits) = (name.into(), Vec::new(), Vec::new());
-        Self { group, name, unit, rates, limits, floor: None, cost: None }
+        Self { group, name, unit, rates, limits, floor: None, cost: None, note: None }
+    }
+
+    /// Something that was not measured, and why.
+    pub(crate) fn skipped(group: &'static str, name: &str, why: &str) -> Self {
+        Self::new(group, format!("{name} was skipped: {why}"), "none")
+    }
+
+    pub(crate) fn note(mut self, note: String) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// One run's rate. The last run's cost is kept.
@@ -55,6 +67,9 @@ impl Figure {
 
     /// For people.
     pub(crate) fn text(&self) -> String {
+        if self.rates.is_empty() {
+            return format!("{:<10} {}", self.group, self.name);
+        }
         let rate = format!("{} {}/s", thousands(self.rate()), self.unit);
         let mut text = format!("{:<10} {:<52} {rate:>20}", self.group, self.name);
         if let Some(floor) = self.floor {
@@ -71,6 +86,9 @@ impl Figure {
                 "\n{:<10}   limit: {name:<43} {limit_text:>20}   ratio {ratio:.2}",
                 ""
             ));
+        }
+        if let Some(note) = &self.note {
+            text.push_str(&format!("\n{:<10}   {note}", ""));
         }
         if let Some(cost) = &self.cost {
             text.push_str(&format!("\n{:<10}   {}", "", cost.text()));
@@ -89,6 +107,7 @@ impl Figure {
             "unit": self.unit,
             "per_second": self.rate(),
             "runs": self.rates,
+            "note": self.note,
             "floor": self.floor,
             "good": self.is_good(),
             "limits": limits.collect::<Vec<_>>(),

@@ -17,6 +17,7 @@ mod keys;
 mod map;
 mod place;
 pub mod sample;
+mod serve;
 mod stream;
 mod verdict;
 
@@ -57,6 +58,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .init();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let engine = threads("engine", cores)?;
+    if let Some(database) = &args.serve {
+        engine.block_on(serve::serve(database))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let legacy = threads("legacy", cores)?;
     let figures = engine.block_on(Box::pin(measure(&args, &legacy, cores)))?;
     if args.json {
@@ -107,6 +112,9 @@ async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<
     }
     if args.wants(What::Apply) {
         talk.tell(Box::pin(stream::measure(&place, args)).await?)?;
+    }
+    if args.wants(What::Serve) {
+        talk.tell(Box::pin(serve::measure(&place, args)).await?)?;
     }
     if args.wants(What::Whole) {
         if args.kafka.is_none() {

@@ -83,7 +83,7 @@ impl Place {
         let databases = AtomicU32::new(0);
         Ok(Self {
             postgres,
-            servers: Servers { postmaster, broker: broker(args) },
+            servers: Servers { postmaster, broker: broker(args), http: None },
             plan: Arc::new(plan),
             databases,
             legacy_threads,
@@ -131,6 +131,11 @@ impl Place {
 
     pub(crate) fn meter(&self) -> Meter {
         Meter::start(self.servers)
+    }
+
+    /// Where a spot is, for a superuser.
+    pub(crate) fn url(&self, spot: &Spot) -> String {
+        self.postgres.url(SUPERUSER, &spot.name)
     }
 
     /// A legacy table of the plan.

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod reconcile;
+mod serve;
 mod work;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +13,7 @@ pub(crate) use self::backfill::{BackfillAction, BackfillArgs};
 pub(crate) use self::reconcile::{
     ReconcileArgs, RepairMode, ReportCommand, ReportFiles, ReportShowArgs, ScheduleArgs, share,
 };
+pub(crate) use self::serve::{DomainCommand, RoutesArgs, ServeArgs};
 pub(crate) use self::work::{WorkAction, WorkArgs};
 
 /// Moves a SQL Server (XPO/XAF) application to Postgres one domain at a time, while both run.
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Schedule(ScheduleArgs),
     /// Serve the domains that are cut over, pass everything else to the legacy application
     Serve(ServeArgs),
+    /// Who serves each route, of a running server or by the states in Postgres, and the progress
+    Routes(RoutesArgs),
     /// Handle the events of the outbox (SMS, push, webhooks, statements) and cron jobs, until stopped
     Work(WorkArgs),
     /// List domains, hand one over, take it back
@@ -213,45 +217,6 @@ pub(crate) struct AssessArgs {
     /// Zone of the wall times, such as Asia/Ulaanbaatar: counts the hours that never were
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
-}
-
-/// `ficus serve`.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(long)]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Print the OpenAPI document and end
-    #[arg(long)]
-    pub(crate) openapi: bool,
-}
-
-/// `ficus domain`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DomainCommand {
-    /// All domains and their states
-    List,
-    /// The gates of a cutover, each green or red
-    Plan {
-        /// The domain
-        domain: String,
-    },
-    /// Hand a domain over to the new side, if every gate is green
-    Cutover {
-        /// The domain
-        domain: String,
-        /// A red gate's entry to accept, by its name; may be repeated
-        #[arg(long, value_name = "NAME", requires = "reason")]
-        waive: Vec<String>,
-        /// Why the waived entries are acceptable (audited)
-        #[arg(long, requires = "waive")]
-        reason: Option<String>,
-    },
-    /// Give a domain back to the legacy side
-    Rollback {
-        /// The domain
-        domain: String,
-    },
 }
 
 /// `ficus quarantine`.

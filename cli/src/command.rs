@@ -12,6 +12,7 @@ mod migrate;
 mod quarantine;
 mod reconcile;
 mod report;
+mod routes;
 mod scaffold;
 mod schedule;
 mod serve;
@@ -50,6 +51,7 @@ pub(crate) async fn run(args: &Args, settings: Settings) -> anyhow::Result<Exit>
         Command::Schedule(args) => Box::pin(schedule::run(args, &settings)).await,
         Command::Serve(args) => serve::run(args, &settings).await,
         Command::Work(args) => Box::pin(work::run(args, &settings)).await,
+        Command::Routes(args) => routes::run(args, &settings).await,
         Command::Domain(command) => domain::run(command, &settings).await,
         Command::Quarantine(command) => quarantine::run(command, &settings).await,
         Command::Assess(args) => Box::pin(assess::run(args, &settings)).await,

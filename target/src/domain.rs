@@ -14,6 +14,7 @@ use crate::{
     Error, SetSequence, Target, hook,
     seal::{self, ForeignKey},
     sequence,
+    statement::Ident,
     unique::{self, UniqueIndex},
 };
 
@@ -197,6 +198,27 @@ impl Target {
     pub async fn unique_indexes(&self, domain: &str) -> Result<Vec<UniqueIndex>, Error> {
         let mut connection = self.own_connection().await?;
         unique::indexes(self, &mut connection, domain).await
+    }
+
+    /// How many rows of a domain the API made, by table; those that a rollback would leave to be
+    /// overwritten.
+    ///
+    /// # Errors
+    /// [`Error::Postgres`].
+    pub async fn rows_of_the_api(&self, domain: &str) -> Result<Vec<(String, u64)>, Error> {
+        let mut counts = Vec::new();
+        for entity in self.entities_of(domain) {
+            let table = Ident::qualified(&entity.target_schema, &entity.target_table);
+            let sql = format!("select count(*) from {table} where source_position is null");
+            let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .fetch_one(self.pool())
+                .await
+                .map_err(Error::postgres(format!("counting the API's rows of {}", entity.name)))?;
+            if rows > 0 {
+                counts.push((entity.target_table.clone(), u64::try_from(rows).unwrap_or(0)));
+            }
+        }
+        Ok(counts)
     }
 
     /// Takes a red gate upon oneself. `subject` is empty for the whole gate; for the gate `seal`

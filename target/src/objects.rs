@@ -99,6 +99,17 @@ impl ObjectStore {
         Ok(())
     }
 
+    /// Whether the store answers; nothing is written, and there need not be any object.
+    ///
+    /// # Errors
+    /// [`Error::Objects`].
+    pub async fn reach(&self) -> Result<(), Error> {
+        match self.store.head(&self.path("sha256/none")).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::objects("asking the object store")(error)),
+        }
+    }
+
     /// The object at an address that a column holds.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod reconcile;
 mod reselect;
 mod road;
 mod scaffold;
+mod switch;
 mod tidy;
 mod work;
 mod world;

@@ -1,19 +1,18 @@
 //! Connections: how many, how long a client may dawdle over its headers, and the end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Layer as _;
 
 /// Open connections at most; more wait in the listener's queue.
@@ -39,7 +38,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let builder = builder();
-    let graceful = GracefulShutdown::new();
+    let under_way = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -48,17 +47,26 @@ pub(super) async fn serve(
         };
         let Some((stream, peer, place)) = accepted else { continue };
         let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router.clone()));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let stop = stop.clone();
+        under_way.spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await.is_err() {
+    under_way.close();
+    if tokio::time::timeout(STOP_LIMIT, under_way.wait()).await.is_err() {
         tracing::warn!(seconds = STOP_LIMIT.as_secs(), "some requests did not end in time");
     }
     Ok(())

@@ -72,7 +72,10 @@ async fn a_failure_of_the_database_is_not_told() {
     let server = lab.serve().await;
     let client = server.client(&lab.token(&owner(1)).await);
     lab.sql("alter table tenants rename column name to renamed").await;
-    client.get("/v2/tenants").await.assert_error(500, "INTERNAL_ERROR");
+    let answer = client.get("/v2/tenants").await;
+    answer.assert_error(500, "INTERNAL_ERROR");
+    let id = answer.body["error"]["details"]["correlationId"].as_str().expect("an id");
+    assert_eq!(answer.headers["x-correlation-id"], id, "by which the log is asked");
     assert_eq!(client.get("/v2/contracts").await.status, 200, "others go on");
 }
 

@@ -149,6 +149,7 @@ impl Lab {
             attachment_bytes_max: ATTACHMENT_BYTES_MAX,
             sessions,
             limits,
+            dependencies: Vec::new(),
         };
         let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
         let address = bound.address().expect("an address");
@@ -169,6 +170,12 @@ impl Server {
     pub(crate) fn client(&self, token: &str) -> Client {
         Client::new(self.address, token)
     }
+}
+
+/// For whoever runs the tests.
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 async fn pool(url: &str, connections: u32) -> PgPool {

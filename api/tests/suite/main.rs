@@ -7,11 +7,13 @@ mod contract;
 mod errors;
 mod every_write;
 mod facade;
+mod fuzz;
 mod lab;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
 mod once;
+mod operations;
 mod pages;
 mod redis;
 mod roles;
@@ -26,4 +28,6 @@ mod storm;
 mod switch;
 mod table;
 mod visibility;
+#[cfg(test)]
+mod wire;
 mod writes;

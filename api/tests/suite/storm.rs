@@ -88,17 +88,22 @@ async fn ten_thousand_disconnects_leave_nothing_behind() {
         let client = server.client(&token);
         let his = [id(7, number, 1), id(7, number, 2), id(7, number, 3)];
         callers.spawn(async move {
-            let read = format!(
-                "GET /v2/contracts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n"
-            );
+            // A list takes a transaction, a row one statement.
+            let one = format!("/v2/contracts/{}", his[0]);
+            let requests = ["/v2/contracts", &one].map(|path| {
+                format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+            });
             loop {
                 let n = count.fetch_add(1, Ordering::Relaxed);
                 if n >= DISCONNECTS || started.elapsed() > TIME_LIMIT {
                     return;
                 }
                 let mut stream = TcpStream::connect(address).await.expect("a connection");
-                let request =
-                    if n % WRITE_EACH == 0 { write(&token, number, n) } else { read.clone() };
+                let request = if n % WRITE_EACH == 0 {
+                    write(&token, number, n)
+                } else {
+                    requests[usize::try_from(n % 2).expect("small")].clone()
+                };
                 stream.write_all(request.as_bytes()).await.expect("sent");
                 let kind = usize::try_from(n % 3).expect("small");
                 let patience = if n % WRITE_EACH == 0 && n % 10 == 0 {

@@ -1,5 +1,7 @@
 //! `ficus domain`.
 
+mod dry_run;
+
 use mapping::plan::{DeletedParents, DuplicatePolicy, OrphanPolicy, Plan};
 use target::{
     Error, Pool, Role, Target,
@@ -34,15 +36,21 @@ pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow:
             out::line(gate_table(&gates) + &red);
             Ok(if red.is_empty() { Exit::Success } else { Exit::Different })
         }
-        DomainCommand::Cutover { domain, waive, reason } => {
-            let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
+        DomainCommand::Cutover { domain, waive, reason, dry_run } => {
             let waivers: Vec<Waiver<'_>> =
                 waive.iter().map(|name| Waiver::parse(name, reason.as_deref())).collect();
+            if *dry_run {
+                return dry_run::cutover(settings, &target, domain, &waivers).await;
+            }
+            let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
             let handed_over = cut_over(settings, &target, &owner, domain, &waivers).await?;
             out::line(handed_over.text);
             Ok(if handed_over.done { Exit::Success } else { Exit::Different })
         }
-        DomainCommand::Rollback { domain } => {
+        DomainCommand::Rollback { domain, dry_run: true } => {
+            dry_run::rollback(&target, domain).await
+        }
+        DomainCommand::Rollback { domain, dry_run: false } => {
             let owner = target::connect(&parts::postgres(settings, Role::Owner)?).await?;
             let actor = super::quarantine::actor();
             let decision = Decision { actor: &actor, reason: "ficus domain rollback" };
@@ -60,7 +68,7 @@ pub(crate) async fn run(command: &DomainCommand, settings: &Settings) -> anyhow:
 fn check_name(command: &DomainCommand, plan: &Plan) -> anyhow::Result<()> {
     let (DomainCommand::Plan { domain }
     | DomainCommand::Cutover { domain, .. }
-    | DomainCommand::Rollback { domain }) = command
+    | DomainCommand::Rollback { domain, .. }) = command
     else {
         return Ok(());
     };
@@ -82,6 +90,11 @@ impl<'a> Waiver<'a> {
     fn parse(name: &'a str, reason: Option<&'a str>) -> Self {
         let (gate, subject) = name.split_once('/').unwrap_or((name, ""));
         Self { gate, subject, reason: reason.unwrap_or_default() }
+    }
+
+    fn name(&self) -> String {
+        let slash = if self.subject.is_empty() { "" } else { "/" };
+        format!("{}{slash}{}", self.gate, self.subject)
     }
 }
 

@@ -4,6 +4,7 @@ mod auth;
 
 use std::sync::Arc;
 
+use api::health::Dependency;
 use mapping::plan::Plan;
 use target::Role;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +51,27 @@ pub(crate) async fn bind(
         attachment_bytes_max: settings.number("api.attachment_bytes_max"),
         sessions: auth::sessions(settings)?,
         limits: auth::limits(settings)?,
+        dependencies: dependencies(settings, plan)?,
     };
     Ok(api::bind(api, pool, stop).await?)
+}
+
+/// What is told on `/health/ready` where it is configured.
+fn dependencies(settings: &Settings, plan: &Plan) -> anyhow::Result<Vec<Dependency>> {
+    let mut dependencies = Vec::new();
+    if let Some(brokers) = settings.text("kafka.bootstrap") {
+        let brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+        dependencies.push(Dependency::listening("kafka", brokers));
+    }
+    if settings.text("objects.url").is_some()
+        && let Some(objects) = parts::objects(settings, plan)?
+    {
+        dependencies.push(Dependency::new("objects", move || {
+            let objects = objects.clone();
+            async move { objects.reach().await.map_err(|error| error.to_string()) }
+        }));
+    }
+    Ok(dependencies)
 }
 
 /// The key that signs cursors. Without one, cursors are good for the life of the process.
