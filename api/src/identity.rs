@@ -64,11 +64,6 @@ impl Token {
         &self.0
     }
 
-    /// What is stored of it.
-    pub(crate) fn as_hash(&self) -> &[u8] {
-        &self.0
-    }
-
     /// Looks the session up and sets the identity for the rest of the transaction, in one round
     /// trip.
     pub(crate) async fn identify(

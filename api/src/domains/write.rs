@@ -197,7 +197,7 @@ impl Terms {
     /// Holds the domains until the transaction ends. The switch looked at the route's state before
     /// the request came here; it may have changed since. The order of the names is everybody's, so
     /// that no two writes wait for each other.
-    async fn hold(&self, connection: &mut PgConnection) -> Result<(), Error> {
+    pub(super) async fn hold(&self, connection: &mut PgConnection) -> Result<(), Error> {
         let own = [self.domain];
         let all = if self.with.is_empty() { &own } else { self.with };
         for domain in all {

@@ -88,6 +88,10 @@ pub(crate) async fn serve(database: &str) -> anyhow::Result<()> {
         legacy_http: None,
         cursor_key: b"of the bench".to_vec(),
         legacy_keys: Arc::new(|_, _| None),
+        objects: None,
+        attachment_bytes_max: 0,
+        sessions: api::sessions::Settings::with_key(b"of the bench, too".to_vec()),
+        limits: api::limits::Settings::unlimited(),
         dependencies: Vec::new(),
     };
     let bound = api::bind(settings, pool, stop.clone()).await?;

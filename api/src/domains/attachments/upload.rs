@@ -25,9 +25,10 @@ use crate::{
     domains::{
         caller::{Caller, Failure},
         contracts::CONTRACTS,
+        idempotency::Key,
         record::Record as _,
         view::etag,
-        write::hold_domain,
+        write::Terms,
     },
     identity::Identity,
     language::Language,
@@ -37,6 +38,9 @@ use crate::{
 /// A body of which nothing comes for so long is given up, and so is one that takes longer in all.
 const SILENCE: Duration = Duration::from_secs(20);
 const WHOLE: Duration = Duration::from_secs(900);
+
+/// A file that is sent twice is kept once, under two names.
+const TERMS: Terms = Terms { domain: "attachments", with: &[], key: Key::Optional };
 
 const KINDS: [&str; 4] = ["contract", "annex", "handover_act", "other"];
 
@@ -116,9 +120,9 @@ pub(super) async fn upload(
         });
     let attachment = written.await?;
     let place = HeaderValue::from_str(&format!("/v2/attachments/{}", attachment.id));
-    let version = etag(attachment.version);
+    let version = HeaderValue::from_str(&etag(attachment.version));
     let mut response = (StatusCode::CREATED, Json(attachment)).into_response();
-    if let Some(version) = version {
+    if let Ok(version) = version {
         response.headers_mut().insert(header::ETAG, version);
     }
     if let Ok(place) = place {
@@ -216,7 +220,7 @@ impl Row {
         connection: &mut PgConnection,
         identity: &Identity,
     ) -> Result<Attachment, Error> {
-        hold_domain(connection, "attachments").await?;
+        TERMS.hold(connection).await?;
         // Meanwhile it may have become another's, or nobody's.
         may_attach(connection, identity, self.contract).await?;
         let (file, id) = (Uuid::now_v7(), Uuid::now_v7());
