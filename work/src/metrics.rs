@@ -85,20 +85,21 @@ pub fn render(metrics: &Metrics, backlog: Option<&[Backlog]>) -> String {
     }
     head(&mut text, "ficus_work_up", "gauge", "1 when Postgres told the state of the outbox.");
     line(&mut text, format_args!("ficus_work_up {}", u8::from(backlog.is_some())));
-    let gauges: [(&str, &str, fn(&Backlog) -> String); 3] = [
-        ("ficus_work_pending_events", "Events that are not done.", |b| b.pending.to_string()),
-        ("ficus_work_dead_events", "Dead letters.", |b| b.dead.to_string()),
-        ("ficus_work_oldest_due_seconds", "Age of the event that is due for the longest.", |b| {
-            format!("{}.{:03}", b.oldest_due_ms.max(0) / 1000, b.oldest_due_ms.max(0) % 1000)
-        }),
-    ];
-    for (name, help, value) in gauges {
+    let seconds = |one: &Backlog| {
+        let milliseconds = one.oldest_due_ms.max(0);
+        format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
+    };
+    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Backlog) -> String| {
         head(&mut text, name, "gauge", help);
         for one in backlog.unwrap_or_default() {
-            let topic = escape(&one.topic);
-            line(&mut text, format_args!("{name}{{topic=\"{topic}\"}} {}", value(one)));
+            let (topic, value) = (escape(&one.topic), value(one));
+            line(&mut text, format_args!("{name}{{topic=\"{topic}\"}} {value}"));
         }
-    }
+    };
+    gauge("ficus_work_pending_events", "Events that are not done.", &|one| one.pending.to_string());
+    gauge("ficus_work_dead_events", "Dead letters.", &|one| one.dead.to_string());
+    let oldest = "Age of the event that is due for the longest.";
+    gauge("ficus_work_oldest_due_seconds", oldest, &seconds);
     text
 }
 

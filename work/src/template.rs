@@ -55,7 +55,7 @@ impl Template {
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::EventId => {
-                    self.write(&mut text, &Value::from(event.id.to_string()), "@id")?
+                    self.write(&mut text, &Value::from(event.id.to_string()), "@id")?;
                 }
                 Part::EventTopic => {
                     self.write(&mut text, &Value::from(event.topic.as_str()), "@topic")?;
