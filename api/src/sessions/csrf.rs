@@ -79,7 +79,8 @@ mod tests {
         const OTHERS: (&str, &str) = ("cookie", "theme=dark");
         let site = |value| ("sec-fetch-site", value);
         let origin = |value| ("origin", value);
-        let cases: [(&str, bool, &[(&str, &str)], bool); 20] = [
+        type Case<'a> = (&'a str, bool, &'a [(&'static str, &'a str)], bool);
+        let cases: [Case<'_>; 20] = [
             ("GET", false, &[COOKIE, site("cross-site")], false),
             ("POST", false, &[COOKIE, site("same-origin")], false),
             ("POST", false, &[COOKIE, site("none")], false),

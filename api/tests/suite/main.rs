@@ -15,14 +15,21 @@ mod money;
 mod once;
 mod operations;
 mod pages;
+#[cfg(test)]
 mod redis;
 mod roles;
 mod server;
+#[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod sessions_codes;
+#[cfg(test)]
 mod sessions_devices;
+#[cfg(test)]
 mod sessions_limits;
+#[cfg(test)]
 mod sessions_passwords;
+#[cfg(test)]
 mod sessions_refresh;
 mod storm;
 mod switch;
