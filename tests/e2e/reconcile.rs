@@ -73,6 +73,14 @@ async fn rows_that_differ_are_reported_told_and_healed() {
     assert!(broken.contains("report 2 was changed"), "{broken}");
     world.run(&["report", "verify", &archive]).await.success();
 
+    other_tiers(&world).await;
+
+    consumer.kill().await.expect("the consumer ends");
+    world.stop().await;
+}
+
+/// What reads less, what goes on, and what makes no sense.
+async fn other_tiers(world: &World) {
     let quick = world.run(&["reconcile", "--quick"]).await.success();
     assert!(quick.contains("opens no gate"), "{quick}");
     world.run(&["reconcile", "--resume"]).await.success();
@@ -91,9 +99,6 @@ async fn rows_that_differ_are_reported_told_and_healed() {
         let told = world.run(&["reconcile", nonsense[0], nonsense[1]]).await;
         assert_eq!(told.exit_code(), Some(64), "{nonsense:?}: {}", told.text());
     }
-
-    consumer.kill().await.expect("the consumer ends");
-    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
