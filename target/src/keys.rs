@@ -7,10 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -22,18 +19,16 @@ use mapping::{
 use sqlx::{PgConnection, Row as _};
 use uuid::{ContextV7, NoContext, Timestamp, Uuid};
 
+use self::{cache::Cache, hope::Hope};
 use crate::{Error, Target, copy};
 
-/// Bytes that the cache may hold, keys and bookkeeping together.
-const CACHE_BYTES_MAX: usize = 64 << 20;
-/// What an entry costs beside its key's bytes.
-const ENTRY_BYTES: usize = 96;
+mod cache;
+mod hope;
+
 /// Ids asked for in one statement.
 const CHUNK: usize = 20_000;
 /// Fewer keys are not worth a COPY's round trips.
 const COPY_KEYS_MIN: usize = 500;
-/// Inserts between two tries of a COPY, at most.
-const WAIT_MAX: u32 = 256;
 
 type Entry = (EntityId, CanonicalKey);
 
@@ -119,94 +114,6 @@ struct Miss {
     places: Vec<Place>,
 }
 
-/// Whether a batch's keys are worth a COPY, which costs half of what an insert does that looks for
-/// conflicts, and is for nothing when there is one. After each refusal it takes twice as many
-/// inserts in a row without a conflict before the next try.
-#[derive(Default)]
-struct Hope {
-    /// Inserts until the next try.
-    wait: AtomicU32,
-    /// What the next refusal will cost.
-    penalty: AtomicU32,
-}
-
-impl Hope {
-    fn is_high(&self) -> bool {
-        self.wait.load(Ordering::Relaxed) == 0
-    }
-
-    /// An insert met no known key.
-    fn all_were_new(&self) {
-        let wait = self.wait.load(Ordering::Relaxed);
-        self.wait.store(wait.saturating_sub(1), Ordering::Relaxed);
-    }
-
-    /// How a COPY ended.
-    fn copied(&self, done: bool) {
-        let penalty = self.penalty.load(Ordering::Relaxed);
-        if done {
-            self.penalty.store(penalty / 2, Ordering::Relaxed);
-        } else {
-            let penalty = (penalty * 2).clamp(1, WAIT_MAX);
-            self.penalty.store(penalty, Ordering::Relaxed);
-            self.wait.store(penalty, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The cache: two generations, the younger of which is dropped into the place of the older when
-/// it has grown to half of the bound. What is used survives, what is not goes; no list to keep.
-struct Cache {
-    bytes_max: usize,
-    server: String,
-    young: Vec<HashMap<CanonicalKey, Uuid>>,
-    old: Vec<HashMap<CanonicalKey, Uuid>>,
-    young_bytes: usize,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self::bounded(CACHE_BYTES_MAX)
-    }
-}
-
-impl Cache {
-    fn bounded(bytes_max: usize) -> Self {
-        let (young, old) = (Vec::new(), Vec::new());
-        Self { bytes_max, server: String::new(), young, old, young_bytes: 0 }
-    }
-
-    fn get(&mut self, entity: EntityId, key: &CanonicalKey) -> Option<Uuid> {
-        let index = usize::from(entity.0);
-        if let Some(id) = self.young.get(index).and_then(|ids| ids.get(key)) {
-            return Some(*id);
-        }
-        let id = self.old.get_mut(index)?.remove(key)?;
-        self.insert(entity, key.clone(), id);
-        Some(id)
-    }
-
-    fn insert(&mut self, entity: EntityId, key: CanonicalKey, id: Uuid) {
-        let index = usize::from(entity.0);
-        if self.young.len() <= index {
-            self.young.resize_with(index + 1, HashMap::new);
-        }
-        self.young_bytes += key.as_bytes().len() + ENTRY_BYTES;
-        if let Some(ids) = self.young.get_mut(index) {
-            ids.insert(key, id);
-        }
-        if self.young_bytes > self.bytes_max / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
-        }
-    }
-
-    fn clear(&mut self) {
-        let server = std::mem::take(&mut self.server);
-        *self = Self { server, ..Self::bounded(self.bytes_max) };
-    }
-}
-
 /// The key registry.
 #[derive(Default)]
 pub(crate) struct Keys {
@@ -218,11 +125,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// Remembers which server the next look-ups are for.
     pub(crate) fn meet(&self, server: &str) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.server != server {
-            cache.clear();
-            server.clone_into(&mut cache.server);
-        }
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).meet(server);
     }
 
     /// Forgets everything.

@@ -1,4 +1,4 @@
-//! What needs no Postgres: the cache's bound, and the ids' time.
+//! What needs no Postgres: what is remembered of which server, and the ids' time.
 
 use uuid::Uuid;
 
@@ -12,28 +12,6 @@ fn key(number: u64) -> CanonicalKey {
 
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
-}
-
-/// Entries of both generations.
-fn entries(cache: &Cache) -> usize {
-    cache.young.iter().chain(&cache.old).map(HashMap::len).sum()
-}
-
-#[test]
-fn the_cache_keeps_within_its_bound_and_forgets_what_nobody_asks_for() {
-    const BYTES_MAX: usize = 1 << 20;
-    let entry_bytes = key(0).as_bytes().len() + ENTRY_BYTES;
-    let mut cache = Cache::bounded(BYTES_MAX);
-    for number in 0..100_000 {
-        cache.insert(OF, key(number), id(number));
-        assert!(entries(&cache) * entry_bytes <= BYTES_MAX + entry_bytes, "after {number}");
-        // Somebody asks for this one again and again.
-        assert_eq!(cache.get(OF, &key(0)), Some(id(0)), "after {number}");
-    }
-    assert!(entries(&cache) > BYTES_MAX / entry_bytes / 3, "and it is used");
-    assert_eq!(cache.get(OF, &key(99_999)), Some(id(99_999)));
-    assert_eq!(cache.get(OF, &key(1)), None, "old and never asked for");
-    assert_eq!(cache.get(EntityId(2), &key(99_999)), None, "another entity's key");
 }
 
 #[test]
@@ -95,25 +73,4 @@ fn a_key_is_asked_for_once_however_often_it_is_wanted() {
     let told: Vec<(u16, usize, Option<i64>)> =
         misses.iter().map(|m| (m.entry.0.0, m.places.len(), m.created_at_ms)).collect();
     assert_eq!(told, [(3, 3, Some(5)), (3, 1, None), (4, 1, None)], "a creation time is kept");
-}
-
-#[test]
-fn each_refused_copy_makes_the_next_try_rarer() {
-    let hope = Hope::default();
-    assert!(hope.is_high(), "the first one is tried");
-    for waits in [1, 2, 4, 8] {
-        hope.copied(false);
-        for _ in 0..waits {
-            assert!(!hope.is_high());
-            hope.all_were_new();
-        }
-        assert!(hope.is_high(), "after {waits}");
-    }
-    (0..20).for_each(|_| hope.copied(false));
-    (0..WAIT_MAX).for_each(|_| hope.all_were_new());
-    assert!(hope.is_high(), "it is never given up for good");
-    (0..9).for_each(|_| hope.copied(true));
-    hope.copied(false);
-    hope.all_were_new();
-    assert!(hope.is_high(), "and forgiven");
 }
