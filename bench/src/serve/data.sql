@@ -23,6 +23,9 @@ create procedure made.rows(owners int, each_has int) language sql begin atomic
     insert into users (id, user_name, kind, property_owner_id)
         select made.id(13, o, 1), 'user' || o, 'application', made.id(1, o, 1) from generate_series(1, owners) as o;
 end;
+-- The engine has written the domains down already, and no step leads here at once.
+alter table ficus.domain disable trigger user;
 insert into ficus.domain (name, state) select unnest(array[
     'property-owners', 'tenants', 'properties', 'contracts', 'invoices', 'payments', 'users', 'attachments']), 'cut_over'
-    on conflict (name) do nothing;
+    on conflict (name) do update set state = excluded.state;
+alter table ficus.domain enable trigger user;
