@@ -108,7 +108,7 @@ async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<
         talk.tell(fill::measure(&place, args).await?)?;
     }
     if args.wants(What::Reconcile) {
-        talk.tell(verdict::measure(&place, args).await?)?;
+        talk.tell(Box::pin(verdict::measure(&place, args)).await?)?;
     }
     if args.wants(What::Apply) {
         talk.tell(Box::pin(stream::measure(&place, args)).await?)?;

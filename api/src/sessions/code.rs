@@ -109,8 +109,8 @@ async fn store(
     .await?;
     let Some(user_id) = user_id else { return Ok(()) };
     sqlx::query(
-        "insert into outbox (id, topic, payload, user_id, correlation_id) \
-         values ($1, $2, $3, $4, $5)",
+        "insert into outbox (id, topic, payload, user_id, correlation_id, expires_at) \
+         values ($1, $2, $3, $4, $5, now() + $6 * interval '1 microsecond')",
     )
     .bind(Uuid::now_v7())
     .bind(TOPIC)
@@ -120,6 +120,8 @@ async fn store(
     }))
     .bind(user_id)
     .bind(&from.correlation_id)
+    // A code that is sent too late would only surprise.
+    .bind(microseconds(settings.code_life))
     .execute(connection)
     .await?;
     Ok(())

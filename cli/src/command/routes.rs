@@ -70,7 +70,12 @@ async fn of_states(settings: &Settings) -> anyhow::Result<Vec<Line>> {
     let domains = parts::target(settings, &plan).await?.domains().await?;
     let line = |route: &api::routes::Route| {
         let found = domains.iter().find(|domain| domain.name == route.domain);
-        let state = found.map_or(State::Legacy, |domain| domain.state);
+        let state = match found {
+            Some(domain) => domain.state,
+            // Nobody's but ours, from the first day.
+            None if route.domain == api::sessions::DOMAIN => State::CutOver,
+            None => State::Legacy,
+        };
         Line {
             method: route.method.to_owned(),
             path: route.path.to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use api::health::Dependency;
 use mapping::plan::Plan;
+use secrecy::{ExposeSecret as _, SecretString};
 use target::Role;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +64,10 @@ fn dependencies(settings: &Settings, plan: &Plan) -> anyhow::Result<Vec<Dependen
         let brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
         dependencies.push(Dependency::listening("kafka", brokers));
     }
+    if let Some(url) = settings.secret("redis.url") {
+        dependencies
+            .push(Dependency::listening("redis", redis_address(&url).into_iter().collect()));
+    }
     if settings.text("objects.url").is_some()
         && let Some(objects) = parts::objects(settings, plan)?
     {
@@ -72,6 +77,12 @@ fn dependencies(settings: &Settings, plan: &Plan) -> anyhow::Result<Vec<Dependen
         }));
     }
     Ok(dependencies)
+}
+
+/// `host:port` of a Redis. What is no address has none, and [`api::bind`] refuses it.
+fn redis_address(url: &SecretString) -> Option<String> {
+    let url: reqwest::Url = url.expose_secret().parse().ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(6379)))
 }
 
 /// The key that signs cursors. Without one, cursors are good for the life of the process.
