@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use secrecy::SecretString;
 
-pub(crate) use self::keys::{KEYS, Key, Kind};
+pub(crate) use self::keys::{Key, Kind, keys};
 use self::layers::Layers;
 pub(crate) use self::layers::environment_name;
 use crate::args::Args;
@@ -125,7 +125,7 @@ impl Settings {
 
     /// Every key with its value and origin, for `ficus config show`.
     pub(crate) fn describe(&self) -> Vec<(&'static Key, Option<&Resolved>)> {
-        KEYS.iter().map(|key| (key, self.values.get(key.name))).collect()
+        keys().map(|key| (key, self.values.get(key.name))).collect()
     }
 }
 

@@ -35,6 +35,8 @@ struct State {
     waiting: VecDeque<usize>,
     open: BTreeMap<usize, Open>,
     done: BTreeSet<usize>,
+    /// How many were done when they were last shown.
+    shown: usize,
 }
 
 /// A range that is being read.
@@ -51,7 +53,11 @@ impl Ranges {
     /// A table that is cut at these keys, some of whose ranges count already.
     pub(crate) fn new(table: TableId, cuts: Vec<CanonicalKey>, done: BTreeSet<usize>) -> Self {
         let waiting = (0..=cuts.len()).filter(|range| !done.contains(range)).collect();
-        Self { table, cuts, state: Mutex::new(State { waiting, open: BTreeMap::new(), done }) }
+        Self {
+            table,
+            cuts,
+            state: Mutex::new(State { waiting, open: BTreeMap::new(), done, shown: 0 }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,12 +105,16 @@ impl Ranges {
         state.close(scan, range);
     }
 
-    /// Shows the ranges that count, while nothing is added to the digests; `None` while these hold
-    /// a part of a range.
+    /// Shows the ranges that count, while nothing is added to the digests; `None` when there is none
+    /// more than the last time, and while the digests hold a part of a range.
     pub(crate) fn whole<T>(&self, show: impl FnOnce(&BTreeSet<usize>) -> T) -> Option<T> {
-        let state = self.state();
+        let mut state = self.state();
         let is_torn = state.open.values().any(|open| open.has_spilled);
-        (!is_torn).then(|| show(&state.done))
+        if is_torn || state.shown == state.done.len() {
+            return None;
+        }
+        state.shown = state.done.len();
+        Some(show(&state.done))
     }
 
     /// Whether every range counts.

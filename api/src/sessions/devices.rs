@@ -6,7 +6,7 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,8 @@ pub(super) async fn register(asked: Asked<Registration>) -> Result<Response, Fai
     let Asked { app, from, headers, body } = asked;
     let token = Token::of(&headers).map_err(|error| from.failure(error))?;
     let device = put(&app, token, body).await.map_err(|error| from.failure(error))?;
-    Ok((StatusCode::CREATED, Json(device)).into_response())
+    let place = format!("/v2/devices/{}", device.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(device)).into_response())
 }
 
 async fn put(app: &App, token: Token, body: Registration) -> Result<Device, Error> {

@@ -10,7 +10,10 @@ use crate::{
 
 #[test]
 fn every_write_route_is_in_the_table() {
-    let routes = api::domains::ROUTES.iter().filter(|route| route.method != "GET");
+    // Sessions and files have tests of their own.
+    let others = [api::sessions::DOMAIN, "attachments"];
+    let writes = api::domains::ROUTES.iter().filter(|route| route.method != "GET");
+    let routes = writes.filter(|route| !others.contains(&route.domain));
     for route in routes {
         let written =
             |write: &crate::table::Write| (write.method, write.route) == (route.method, route.path);

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sha1::{Digest as _, Sha1};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -103,7 +104,9 @@ fn answer(command: &[Vec<u8>], knows_script: &mut bool, buckets: &Buckets) -> St
     match word(0).as_str() {
         "SCRIPT" => {
             *knows_script = true;
-            "$1\r\nx\r\n".to_owned()
+            let hash: String =
+                Sha1::digest(&command[2]).iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("${}\r\n{hash}\r\n", hash.len())
         }
         "EVALSHA" if !*knows_script => "-NOSCRIPT No matching script.\r\n".to_owned(),
         "EVALSHA" => {

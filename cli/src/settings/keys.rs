@@ -1,5 +1,7 @@
 //! Every key there is: one table for the file, the environment, `config show` and the README.
 
+mod serving;
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -38,7 +40,12 @@ const fn key(
 }
 
 /// All keys, in the order of the file.
-pub(crate) const KEYS: &[Key] = &[
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
+    MOVING.iter().chain(serving::SERVING)
+}
+
+/// What moves and proves.
+const MOVING: &[Key] = &[
     key(
         "legacy.url",
         Kind::Url,
@@ -296,120 +303,6 @@ pub(crate) const KEYS: &[Key] = &[
         "http(s) address that is told as JSON what is wrong (it may hold a token)",
     ),
     key(
-        "work.concurrency",
-        Kind::Text,
-        Some("sms.send=4, push.send=8, *=8"),
-        "events of a topic that a process handles at a time",
-    ),
-    key(
-        "work.poll_ms",
-        Kind::Number(10, 3_600_000),
-        Some("1000"),
-        "milliseconds between two looks at the outbox (a new event wakes at once)",
-    ),
-    key(
-        "work.attempt_ms_max",
-        Kind::Number(100, 3_600_000),
-        Some("30000"),
-        "milliseconds that one attempt may take; a killed one is tried again 5 s later",
-    ),
-    key(
-        "work.attempts_max",
-        Kind::Number(1, 1_000),
-        Some("24"),
-        "attempts after which an event is dead",
-    ),
-    key(
-        "work.retry_ms",
-        Kind::Number(1, 3_600_000),
-        Some("2000"),
-        "milliseconds to wait after the first failed attempt; doubles, half by chance",
-    ),
-    key("work.retry_ms_max", Kind::Number(1, 86_400_000), Some("3600000"), "the longest such wait"),
-    key(
-        "work.keep_days",
-        Kind::Number(1, 3_650),
-        Some("30"),
-        "days that done events and the run history are kept",
-    ),
-    key(
-        "work.sms_url",
-        Kind::Secret,
-        None,
-        "address of the SMS gateway, for sms.send; {{field}}s of the payload in path and query",
-    ),
-    key("work.sms_method", Kind::Choice(&["POST", "GET", "PUT"]), Some("POST"), "its method"),
-    key(
-        "work.sms_content_type",
-        Kind::Choice(&["application/json", "application/x-www-form-urlencoded"]),
-        Some("application/json"),
-        "its body's type: how fields are written",
-    ),
-    key(
-        "work.sms_body",
-        Kind::Text,
-        Some(r#"{"to": {{to}}, "text": {{text}}}"#),
-        "its body, with {{field}}s of the payload",
-    ),
-    key(
-        "work.sms_headers_file",
-        Kind::Text,
-        None,
-        "file of its headers, `Name: value` lines; read at each request",
-    ),
-    key(
-        "work.push_url",
-        Kind::Secret,
-        None,
-        "address of the push gateway, for push.send; {{field}}s of the payload in path and query",
-    ),
-    key("work.push_method", Kind::Choice(&["POST", "GET", "PUT"]), Some("POST"), "its method"),
-    key(
-        "work.push_content_type",
-        Kind::Choice(&["application/json", "application/x-www-form-urlencoded"]),
-        Some("application/json"),
-        "its body's type: how fields are written",
-    ),
-    key(
-        "work.push_body",
-        Kind::Text,
-        Some(
-            r#"{"message": {"token": {{token}}, "notification": {"title": {{title}}, "body": {{body}}}}}"#,
-        ),
-        "its body, with {{field}}s of the payload",
-    ),
-    key(
-        "work.push_headers_file",
-        Kind::Text,
-        None,
-        "file of its headers, `Name: value` lines; read at each request",
-    ),
-    key("work.webhook_url", Kind::Secret, None, "address that gets the events of all other topics"),
-    key(
-        "work.webhook_secret",
-        Kind::Secret,
-        None,
-        "signs them (HMAC-SHA256); at least 24 bytes, or whsec_ and base64",
-    ),
-    key(
-        "work.webhook_topics",
-        Kind::Text,
-        Some("*"),
-        "topics that it gets, with commas: contract.*, invoice.paid",
-    ),
-    key(
-        "work.statement_cron",
-        Kind::Text,
-        None,
-        "when the statements of the month before are made: 0 6 1 * *",
-    ),
-    key(
-        "work.zone",
-        Kind::Text,
-        Some("UTC"),
-        "time zone of work.statement_cron and of the statements' months",
-    ),
-    key(
         "cutover.lag_ms_max",
         Kind::Number(0, 86_400_000),
         Some("10000"),
@@ -420,158 +313,6 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Number(0, 864_000_000),
         Some("3600000"),
         "age at which a verdict is too old for a cutover, stale or not; an hour",
-    ),
-    key(
-        "api.listen",
-        Kind::Text,
-        Some("127.0.0.1:8080"),
-        "address of ficus serve; port 0 takes a free one",
-    ),
-    key(
-        "api.attachment_bytes_max",
-        Kind::Number(1, (1 << 31) - 1),
-        Some("26214400"),
-        "bytes of the largest file that is taken for a contract",
-    ),
-    key("api.cursor_key", Kind::Secret, None, "signs list cursors; the same for all processes"),
-    key(
-        "api.trusted_proxies",
-        Kind::Text,
-        None,
-        "addresses and networks, with commas, whose X-Forwarded-For is believed",
-    ),
-    key(
-        "auth.key",
-        Kind::Secret,
-        None,
-        "derives refresh tokens and hashes codes; the same for all processes",
-    ),
-    key(
-        "auth.access_life_ms",
-        Kind::Number(1_000, 86_400_000),
-        Some("900000"),
-        "milliseconds that an access token lives",
-    ),
-    key(
-        "auth.idle_life_ms",
-        Kind::Number(1_000, 31_536_000_000),
-        Some("1209600000"),
-        "milliseconds that a session lives without being refreshed",
-    ),
-    key(
-        "auth.session_life_ms",
-        Kind::Number(1_000, 31_536_000_000),
-        Some("7776000000"),
-        "milliseconds that a session lives at most",
-    ),
-    key(
-        "auth.refresh_grace_ms",
-        Kind::Number(0, 300_000),
-        Some("30000"),
-        "milliseconds in which a refresh that is sent again gets the same answer",
-    ),
-    key(
-        "auth.code_life_ms",
-        Kind::Number(1_000, 3_600_000),
-        Some("300000"),
-        "milliseconds that a one-time code is good",
-    ),
-    key(
-        "auth.code_attempts_max",
-        Kind::Number(1, 20),
-        Some("5"),
-        "how often a one-time code may be tried",
-    ),
-    key(
-        "auth.failures_max",
-        Kind::Number(1, 1_000),
-        Some("10"),
-        "failures in a row that lock a name out",
-    ),
-    key(
-        "auth.lockout_ms",
-        Kind::Number(1_000, 86_400_000),
-        Some("900000"),
-        "milliseconds for which a name is locked out",
-    ),
-    key(
-        "auth.hash_parallel",
-        Kind::Number(1, 64),
-        Some("2"),
-        "passwords that are hashed at the same time (19 MiB each)",
-    ),
-    key(
-        "auth.legacy_hashes",
-        Kind::Text,
-        Some("pbkdf2-sha1-20000"),
-        "XAF's formats that are taken: pbkdf2-sha1-20000, pbkdf2-sha512-600000, salted-sha512",
-    ),
-    key(
-        "auth.staff_roles",
-        Kind::Text,
-        None,
-        "roles, with commas, whose users are staff, beside those that may do everything",
-    ),
-    key("auth.phone_country", Kind::Text, Some("976"), "the country's telephone code"),
-    key(
-        "auth.cookie_secure",
-        Kind::Choice(&["yes", "no"]),
-        Some("yes"),
-        "cookies over TLS only; no: for a laboratory without",
-    ),
-    key(
-        "auth.cookie_same_site",
-        Kind::Choice(&["lax", "strict"]),
-        Some("lax"),
-        "SameSite of the session's cookie",
-    ),
-    key(
-        "auth.origins",
-        Kind::Text,
-        None,
-        "origins, with commas, whose pages may write with a cookie beside the API's own: https://app.example.mn",
-    ),
-    key(
-        "limits.requests_per_minute",
-        Kind::Number(0, 10_000_000),
-        Some("1200"),
-        "requests of one session; 0 for no limit",
-    ),
-    key(
-        "limits.address_requests_per_minute",
-        Kind::Number(0, 10_000_000),
-        Some("6000"),
-        "requests of one address; 0 for no limit",
-    ),
-    key(
-        "limits.sign_ins_per_minute",
-        Kind::Number(0, 100_000),
-        Some("10"),
-        "attempts to sign in with one name or number, or to refresh with one token; 0 for no limit",
-    ),
-    key(
-        "limits.address_sign_ins_per_minute",
-        Kind::Number(0, 100_000),
-        Some("60"),
-        "attempts to sign in of one address; 0 for no limit",
-    ),
-    key(
-        "limits.codes_per_hour",
-        Kind::Number(0, 100_000),
-        Some("5"),
-        "one-time codes for one number; 0 for no limit",
-    ),
-    key(
-        "limits.address_codes_per_hour",
-        Kind::Number(0, 100_000),
-        Some("60"),
-        "one-time codes that one address asks for; 0 for no limit",
-    ),
-    key(
-        "redis.url",
-        Kind::Secret,
-        None,
-        "redis://user:password@host:6379/0 for the limits' buckets; default: Postgres",
     ),
     key("log.level", Kind::Text, Some("warn"), "filter, such as info or target=debug,warn"),
     key(
@@ -584,5 +325,5 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// A key by name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    keys().find(|key| key.name == name)
 }

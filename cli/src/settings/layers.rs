@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    KEYS, Key, Origin, Resolved,
-    keys::{Kind, find},
+    Key, Origin, Resolved,
+    keys::{Kind, find, keys},
 };
 use crate::{args::Args, exit::usage};
 
@@ -33,7 +33,7 @@ impl Layers {
         environment: impl Iterator<Item = (String, String)>,
     ) -> anyhow::Result<Self> {
         let mut layers = Self { values: BTreeMap::new(), file: None };
-        for key in KEYS {
+        for key in keys() {
             if let Some(value) = key.default {
                 layers.put(key, value.to_owned(), Origin::Default)?;
             }
@@ -94,7 +94,7 @@ impl Layers {
         environment: impl Iterator<Item = (String, String)>,
     ) -> anyhow::Result<()> {
         let known: BTreeMap<String, &Key> =
-            KEYS.iter().map(|key| (environment_name(key.name), key)).collect();
+            keys().map(|key| (environment_name(key.name), key)).collect();
         // An empty variable is how a shell unsets one for a single command.
         for (name, value) in environment.filter(|(_, value)| !value.is_empty()) {
             if let Some(key) = known.get(&name) {
@@ -115,7 +115,7 @@ impl Layers {
         {
             return self.put_file(key, &value, origin);
         }
-        let near = KEYS.iter().map(|key| key.name).max_by_key(|known| likeness(known, name));
+        let near = keys().map(|key| key.name).max_by_key(|known| likeness(known, name));
         let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
         Err(usage(format!("unknown key `{name}`{hint}")))
     }

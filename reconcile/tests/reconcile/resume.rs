@@ -86,7 +86,8 @@ async fn a_run_that_is_killed_again_and_again_under_a_writer_ends_with_exactly_w
             assert!(entity.differences.iter().all(|one| one.kind == DifferenceKind::Missing));
         }
         let resumed = report.resumed.clone().expect("it went on");
-        assert!(resumed.rows > 0 && report.to_text().contains("Went on with run"));
+        assert!(resumed.rows > 0, "{resumed:?}");
+        assert!(report.to_text().contains("Went on with run"), "{}", report.to_text());
         // The verdict holds where the oldest reading began, and is as old as that.
         let oldest = report.low.clone().unwrap().replace(':', "");
         assert_eq!(Some(oldest), low, "{resumed:?}");
