@@ -35,6 +35,7 @@ mod storm;
 mod switch;
 mod table;
 mod visibility;
+mod walk;
 #[cfg(test)]
 mod wire;
 mod writes;

@@ -104,7 +104,7 @@ async fn a_mobile_session_begins_is_shown_and_ends() {
 }
 
 /// `name=value` of the cookies that an answer sets.
-fn cookies(answer: &Answer) -> Vec<String> {
+pub(crate) fn cookies(answer: &Answer) -> Vec<String> {
     let lines = answer.headers.get_all("set-cookie").iter();
     let pair = |line: &axum::http::HeaderValue| {
         let line = line.to_str().expect("text");
