@@ -116,7 +116,11 @@ async fn compare(
     let found: u64 = report.entities.iter().map(reconcile::EntityReport::different).sum();
     let expected = if different == 0 { Verdict::Equal } else { Verdict::Different };
     ensure!(report.verdict == expected, "the verdict is {}", report.to_text());
-    ensure!(found == different, "{found} of {different} rows that differ were found");
+    ensure!(
+        found == different,
+        "{found} of {different} rows that differ were found: {}",
+        report.to_text()
+    );
     ensure!(read == rows, "{read} of {rows} rows were compared");
     Ok(cost)
 }

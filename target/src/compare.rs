@@ -236,9 +236,10 @@ impl Target {
     ) -> Result<(), Error> {
         let plan = self.entity(entity)?;
         let number = self.registered(entity)?.number;
+        // To Postgres all of these operators bind alike, from left to right.
         let bucket = |id: &str| {
             format!(
-                "(get_byte(uuid_send({id}), 13) << 16 | get_byte(uuid_send({id}), 14) << 8 \
+                "((get_byte(uuid_send({id}), 13) << 16) | (get_byte(uuid_send({id}), 14) << 8) \
                  | get_byte(uuid_send({id}), 15)) & $1 = any($2)"
             )
         };

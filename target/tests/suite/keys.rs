@@ -96,6 +96,34 @@ async fn eight_writers_that_mint_the_same_ten_thousand_keys_get_the_same_ids() {
     assert!(stored.iter().zip(&all[0]).all(|(stored, id)| *stored == Some(*id)));
 }
 
+/// Postgres and the digests of a comparison put an id into the same bucket, however many there are.
+#[tokio::test]
+async fn ids_are_found_by_their_bucket() {
+    let lab = Lab::new().await;
+    let keys = keys(&lab, 400);
+    let ids = lab.target.reserve(&keys).await.expect("ids");
+    let place = |id: &Uuid, bits: u32| {
+        let [.., a, b, c] = *id.as_bytes();
+        u32::from_be_bytes([0, a, b, c]) & ((1 << bits) - 1)
+    };
+    for bits in [8, 12, 16, 17, 20, 24] {
+        let wanted: Vec<u32> = ids.iter().step_by(3).map(|id| place(id, bits)).collect();
+        let mut expected: Vec<Uuid> =
+            ids.iter().filter(|id| wanted.contains(&place(id, bits))).copied().collect();
+        let (sink, mut found) = tokio::sync::mpsc::channel(ids.len());
+        let places = ((1 << bits) - 1, wanted.as_slice());
+        lab.target.ids_in_buckets(keys[0].0, None, places, sink).await.expect("ids");
+        let mut told = Vec::new();
+        while let Some((id, key)) = found.recv().await {
+            assert!(key.is_some());
+            told.push(id);
+        }
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{bits} bits");
+    }
+}
+
 /// A COPY of keys is for nothing when one of them is known; then they are inserted one by one.
 #[tokio::test]
 async fn keys_of_which_some_are_known_keep_their_ids() {
