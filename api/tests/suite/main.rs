@@ -35,6 +35,7 @@ mod storm;
 mod switch;
 mod table;
 mod visibility;
+#[cfg(test)]
 mod walk;
 #[cfg(test)]
 mod wire;
