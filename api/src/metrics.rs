@@ -10,12 +10,10 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use show::metrics::{Page, resident_bytes};
 use sqlx::PgPool;
 
-use self::page::Page;
 use crate::routes::{Route, Routes};
-
-mod page;
 
 /// Upper ends of the histogram's buckets, in microseconds, with their names in seconds.
 const BUCKETS: [(u64, &str); 13] = [
@@ -123,7 +121,7 @@ impl Metrics {
             page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
             page.sample("process_resident_memory_bytes", &[], bytes);
         }
-        page.text
+        page.into_string()
     }
 
     fn lines(&self) -> impl Iterator<Item = ([(&'static str, &'static str); 3], &Count)> {
@@ -177,14 +175,6 @@ impl Metrics {
     }
 }
 
-/// As Linux tells it; nothing elsewhere.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +191,7 @@ mod tests {
         let mut page = Page::default();
         metrics.requests(&mut page);
         metrics.durations(&mut page);
+        let text = page.into_string();
         for line in [
             "ficus_api_requests_total{method=\"GET\",route=\"/v2/as\",side=\"ficus\",status=\"200\"} 2",
             "ficus_api_requests_total{method=\"GET\",route=\"/v2/as\",side=\"ficus\",status=\"other\"} 1",
@@ -211,7 +202,7 @@ mod tests {
             "ficus_api_request_seconds_sum{method=\"GET\",route=\"/v2/as\",side=\"ficus\"} 60.031000",
             "ficus_api_request_seconds_count{method=\"GET\",route=\"/v2/as\",side=\"ficus\"} 3",
         ] {
-            assert!(page.text.lines().any(|given| given == line), "{line}\n{}", page.text);
+            assert!(text.lines().any(|given| given == line), "{line}\n{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod consume;
 mod decode;
 mod domain;
 mod mapping;
+mod metrics;
 mod migrate;
 mod quarantine;
 mod reconcile;

@@ -1,5 +1,7 @@
-//! What people read: numbers, and pages of HTML. It knows nothing of migrations.
+//! What people and their tools read: numbers, pages of HTML, pages of metrics. It knows nothing of
+//! migrations.
 
+pub mod metrics;
 mod page;
 
 pub use page::{Page, escape};

@@ -12,8 +12,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cdc-consumer", &["mapping", "target"]),
     ("backfill", &["mapping", "legacy", "target"]),
     ("reconcile", &["mapping", "legacy", "target", "show"]),
-    ("work", &[]),
-    ("api", &["target", "work"]),
+    ("work", &["show"]),
+    ("api", &["target", "work", "show"]),
     ("sandbox", &["mapping"]),
     ("spacehub", &["mapping", "sandbox"]),
 ];

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use show::metrics::{Page, Seconds};
 use sqlx::{PgPool, Row as _};
 
 use crate::Error;
@@ -71,48 +72,24 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
 /// As Prometheus reads it; without the outbox's state when Postgres does not tell it.
 #[must_use]
 pub fn render(metrics: &Metrics, backlog: Option<&[Backlog]>) -> String {
-    let mut text = String::new();
-    head(
-        &mut text,
-        "ficus_work_attempts_total",
-        "counter",
-        "Attempts that ended, of this process.",
-    );
+    let mut page = Page::default();
+    let name = "ficus_work_attempts_total";
+    page.family(name, "counter", "Attempts that ended, of this process.");
     for ((topic, outcome), count) in metrics.counts() {
-        let topic = escape(&topic);
-        let name = "ficus_work_attempts_total";
-        line(&mut text, format_args!("{name}{{topic=\"{topic}\",outcome=\"{outcome}\"}} {count}"));
+        page.sample(name, &[("topic", &topic), ("outcome", outcome)], count);
     }
-    head(&mut text, "ficus_work_up", "gauge", "1 when Postgres told the state of the outbox.");
-    line(&mut text, format_args!("ficus_work_up {}", u8::from(backlog.is_some())));
-    let seconds = |one: &Backlog| {
-        let milliseconds = one.oldest_due_ms.max(0);
-        format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
-    };
+    page.family("ficus_work_up", "gauge", "1 when Postgres told the state of the outbox.");
+    page.sample("ficus_work_up", &[], u8::from(backlog.is_some()));
+    let seconds = |one: &Backlog| Seconds(one.oldest_due_ms.max(0)).to_string();
     let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Backlog) -> String| {
-        head(&mut text, name, "gauge", help);
+        page.family(name, "gauge", help);
         for one in backlog.unwrap_or_default() {
-            let (topic, value) = (escape(&one.topic), value(one));
-            line(&mut text, format_args!("{name}{{topic=\"{topic}\"}} {value}"));
+            page.sample(name, &[("topic", &one.topic)], value(one));
         }
     };
     gauge("ficus_work_pending_events", "Events that are not done.", &|one| one.pending.to_string());
     gauge("ficus_work_dead_events", "Dead letters.", &|one| one.dead.to_string());
     let oldest = "Age of the event that is due for the longest.";
     gauge("ficus_work_oldest_due_seconds", oldest, &seconds);
-    text
-}
-
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    line(text, format_args!("# HELP {name} {help}"));
-    line(text, format_args!("# TYPE {name} {kind}"));
-}
-
-fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
-    text.push_str(&words.to_string());
-    text.push('\n');
-}
-
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    page.into_string()
 }

@@ -39,8 +39,14 @@ pub(crate) async fn run(args: &ConsumeArgs, settings: &Settings) -> anyhow::Resu
     let _reselecting = reselect::start(settings, &plan, &target, &stop)?;
     let (progress, watch) = watch::channel(Progress::default());
     if let Some(address) = args.metrics {
-        let parts = (&plan, &target, consumer.group.clone());
-        metrics::serve(address, parts, watch.clone(), stop.child_token()).await?;
+        let source = metrics::Source {
+            plan: Arc::clone(&plan),
+            target: Arc::clone(&target),
+            group: consumer.group.clone(),
+            progress: watch.clone(),
+        };
+        let page = move || source.clone().page();
+        super::metrics::serve(address, page, stop.child_token()).await?;
     }
     let consuming = cdc_consumer::run(consumer, target, Arc::clone(&plan), progress, stop);
     // The story has no end of its own: it is told as long as the consumer runs.

@@ -1,12 +1,16 @@
 //! `ficus work`: the workers, and a look at their events.
 
-mod metrics;
 mod parts;
 mod tell;
 
-use target::Role;
+use std::time::Duration;
+
+use target::{Pool, Role};
 
 use crate::{args::WorkArgs, exit::Exit, out, settings::Settings};
+
+/// A backlog that is not counted by then is left out of the metrics.
+const COUNTING: Duration = Duration::from_secs(5);
 
 /// Works until a signal; or looks at events.
 pub(crate) async fn run(args: &WorkArgs, settings: &Settings) -> anyhow::Result<Exit> {
@@ -21,7 +25,9 @@ pub(crate) async fn run(args: &WorkArgs, settings: &Settings) -> anyhow::Result<
     let stop = crate::parts::stop_on_signal()?;
     let counts = work::Metrics::default();
     if let Some(address) = args.metrics {
-        metrics::serve(address, (pool.clone(), counts.clone()), stop.clone()).await?;
+        let source = (pool.clone(), counts.clone());
+        let page = move || page(source.clone());
+        super::metrics::serve(address, page, stop.clone()).await?;
     }
     for route in routes.iter() {
         out::note(format!("{}: {}", route.name, route.topics.join(", ")));
@@ -36,6 +42,12 @@ pub(crate) async fn run(args: &WorkArgs, settings: &Settings) -> anyhow::Result<
         false => worker.run(stop).await?,
     }
     Ok(Exit::Success)
+}
+
+/// The page of `--metrics`.
+async fn page((pool, counts): (Pool, work::Metrics)) -> String {
+    let backlog = tokio::time::timeout(COUNTING, work::metrics::backlog(&pool)).await;
+    work::metrics::render(&counts, backlog.ok().and_then(Result::ok).as_deref())
 }
 
 /// What `ficus config check` asks: whether the worker's settings can be used, handlers and all.

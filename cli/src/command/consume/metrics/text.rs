@@ -1,9 +1,8 @@
 //! The page itself.
 
-use std::fmt::{Display, Write};
-
 use cdc_consumer::{Progress, status::State};
 use mapping::plan::{Plan, TableId};
+use show::metrics::{Page, Seconds};
 use target::{
     Target,
     status::{ParkedCount, QuarantineCount},
@@ -47,7 +46,7 @@ pub(crate) fn render(
         tables(&mut page, &picture.stream);
         aside(&mut page, picture);
     }
-    page.text
+    page.into_string()
 }
 
 fn process(page: &mut Page, progress: &Progress, resident_bytes: Option<u64>) {
@@ -241,43 +240,6 @@ fn aside(page: &mut Page, picture: &Picture) {
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     labels.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-/// Milliseconds as Prometheus's base unit.
-struct Seconds(i64);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1_000, (self.0 % 1_000).abs())
-    }
-}
-
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.text.push_str(name);
-        for (index, (label, value)) in labels.iter().enumerate() {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let open = if index == 0 { '{' } else { ',' };
-            self.line(format_args!("{open}{label}=\"{value}\""));
-        }
-        if !labels.is_empty() {
-            self.text.push('}');
-        }
-        self.line(format_args!(" {value}\n"));
-    }
-
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        self.text.write_fmt(line).expect("writing to a String can't fail");
-    }
 }
 
 #[cfg(test)]
