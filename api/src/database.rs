@@ -92,7 +92,15 @@ pub(crate) async fn one_statement(
         let statement = bind(sqlx::query(AssertSqlSafe(sql)).bind(token.as_hash().to_vec()));
         Ok(statement.fetch_all(&mut *connection).await?)
     };
-    tokio::spawn(task.in_current_span())
+    in_a_task(task).await
+}
+
+/// Runs to its end whatever becomes of who asked: a client that goes away leaves no connection in
+/// the middle of something.
+async fn in_a_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work.in_current_span())
         .await
         .map_err(|error| Error::Internal(format!("a request's task ended early: {error}")))?
 }
@@ -121,9 +129,7 @@ where
             }
         }
     };
-    tokio::spawn(task.in_current_span())
-        .await
-        .map_err(|error| Error::Internal(format!("a request's task ended early: {error}")))?
+    in_a_task(task).await
 }
 
 /// Refuses a login that row level security does not bind. Membership counts as much as the role

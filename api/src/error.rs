@@ -31,6 +31,15 @@ pub enum Code {
     InternalError,
 }
 
+/// An error that already knows its language.
+pub(crate) struct Failure(pub(crate) Error, pub(crate) Language);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.respond(self.1)
+    }
+}
+
 /// What can go wrong while a request is served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -129,6 +138,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A body that can't be taken.
+    pub(crate) fn body(status: StatusCode, reason: &str) -> Self {
+        Self::Body { status, reason: reason.to_owned() }
+    }
+
     /// The code and the HTTP status.
     #[must_use]
     pub fn code(&self) -> (Code, StatusCode) {

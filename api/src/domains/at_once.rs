@@ -19,12 +19,12 @@ use crate::{
 impl View {
     /// `$1` is the token's hash, `$2` the id.
     fn row_at_once_sql(&self) -> String {
-        let Self { entity, columns, .. } = self;
-        let long = self.long.map(|long| format!(", {long}")).unwrap_or_default();
+        let Self { entity, .. } = self;
         format!(
             "with caller as materialized ({IDENTIFY}) select found.* from caller left join lateral \
-             (select {columns}{long} from {entity} where id = $2 and caller.role is not null{}) \
+             (select {} from {entity} where id = $2 and caller.role is not null{}) \
              as found on true",
+            self.all_columns(),
             self.live()
         )
     }
@@ -32,12 +32,11 @@ impl View {
     /// `$1` is the token's hash, `$2` the id to go on after, `$3` the number of rows. Whose list it
     /// is, the session decides: only one of the two parts runs.
     fn list_at_once_sql(&self) -> String {
-        let Self { entity, columns, own, .. } = self;
-        let long = self.long.map(|long| format!(", null::text as {long}")).unwrap_or_default();
-        let live = self.live();
+        let Self { entity, own, .. } = self;
+        let (columns, live) = (self.listed_columns(), self.live());
         let part = |condition: String| {
             format!(
-                "(select {columns}{long} from {entity} where id > $2{live} and {condition} \
+                "(select {columns} from {entity} where id > $2{live} and {condition} \
                  order by id limit $3)"
             )
         };

@@ -3,12 +3,12 @@
 use axum::{
     extract::{FromRequestParts, Path, Query},
     http::request::Parts,
-    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, openapi::path};
 use uuid::Uuid;
 
+pub(super) use crate::error::Failure;
 use crate::{Error, identity::Token, language::Language, openapi, page, reference, server::App};
 
 /// A request that shows a session token. Whether the session lives is asked in the transaction.
@@ -16,15 +16,6 @@ pub(super) struct Caller {
     pub(super) app: App,
     pub(super) token: Token,
     pub(super) language: Language,
-}
-
-/// An error that already knows its language.
-pub(super) struct Failure(pub(super) Error, pub(super) Language);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.0.respond(self.1)
-    }
 }
 
 impl FromRequestParts<App> for Caller {

@@ -152,29 +152,9 @@ impl Tx<'_> {
             _ => "update",
         };
         let (before, after) = difference(before, after);
-        sqlx::query(
-            "with audit as (insert into audit_log (id, user_id, owner_id, role, action, entity, \
-             entity_id, before, after, correlation_id) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)) \
-             insert into outbox (id, topic, payload, user_id, correlation_id) \
-             values ($11, $12, $13, $2, $10)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(self.identity.user_id)
-        .bind(self.identity.owner_id)
-        .bind(&self.identity.role)
-        .bind(action)
-        .bind(entity.view.entity)
-        .bind(id)
-        .bind(before.map(Json))
-        .bind(after.map(Json))
-        .bind(&self.posted.correlation_id)
-        .bind(Uuid::now_v7())
-        .bind(format!("{}.{what}", entity.noun))
-        .bind(Json(payload))
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(())
+        let topic = format!("{}.{what}", entity.noun);
+        let trace = Trace { action, entity: entity.view.entity, id, before, after, topic, payload };
+        write_down(self.connection, (self.identity, &self.posted.correlation_id), trace).await
     }
 
     /// A new row that needs no more than that.
@@ -200,6 +180,49 @@ impl Tx<'_> {
         let payload = references(entity, &now.image);
         self.note(Event { entity, id: now.id, before, after, what: "updated", payload }).await
     }
+}
+
+/// What a write leaves behind: a row of the audit, and one of the outbox.
+pub(super) struct Trace<'a> {
+    pub(super) action: &'a str,
+    /// The table.
+    pub(super) entity: &'a str,
+    pub(super) id: Uuid,
+    pub(super) before: Option<Values>,
+    pub(super) after: Option<Values>,
+    pub(super) topic: String,
+    pub(super) payload: Values,
+}
+
+/// Writes it down in the write's own transaction.
+pub(super) async fn write_down(
+    connection: &mut PgConnection,
+    (identity, correlation_id): (&Identity, &str),
+    trace: Trace<'_>,
+) -> Result<(), Error> {
+    sqlx::query(
+        "with audit as (insert into audit_log (id, user_id, owner_id, role, action, entity, \
+         entity_id, before, after, correlation_id) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)) \
+         insert into outbox (id, topic, payload, user_id, correlation_id) \
+         values ($11, $12, $13, $2, $10)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(identity.user_id)
+    .bind(identity.owner_id)
+    .bind(&identity.role)
+    .bind(trace.action)
+    .bind(trace.entity)
+    .bind(trace.id)
+    .bind(trace.before.map(Json))
+    .bind(trace.after.map(Json))
+    .bind(correlation_id)
+    .bind(Uuid::now_v7())
+    .bind(trace.topic)
+    .bind(Json(trace.payload))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The event of a step from a status to another.

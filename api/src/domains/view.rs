@@ -56,11 +56,8 @@ impl View {
 
     /// `$1` is the id to go on after, `$2` the number of rows.
     fn list_sql(&self, is_owner: bool, within: Option<Within>) -> String {
-        let Self { entity, columns, own, .. } = self;
-        let mut sql = format!("select {columns}");
-        if let Some(long) = self.long {
-            sql.push_str(&format!(", null::text as {long}"));
-        }
+        let Self { entity, own, .. } = self;
+        let mut sql = format!("select {}", self.listed_columns());
         sql.push_str(&format!(" from {entity} where id > $1{}", self.live()));
         match within {
             Some(within) => sql.push_str(&format!(" and {}", within.condition)),
@@ -69,6 +66,12 @@ impl View {
         }
         sql.push_str(" order by id limit $2");
         sql
+    }
+
+    /// What a row of a list shows.
+    pub(super) fn listed_columns(&self) -> String {
+        let long = self.long.map(|long| format!(", null::text as {long}")).unwrap_or_default();
+        format!("{}{long}", self.columns)
     }
 
     /// What a single row shows.

@@ -74,8 +74,8 @@ impl Posted {
         let mut hash = Sha256::new_with_prefix(request.uri().path());
         posted.bytes = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, app))
             .await
-            .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?
-            .map_err(|rejection| refused(rejection.status(), "is too large or broke off"))?;
+            .map_err(|_| Error::body(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?
+            .map_err(|rejection| Error::body(rejection.status(), "is too large or broke off"))?;
         hash.update([0]);
         hash.update(&posted.bytes);
         posted.hash = hash.finalize().into();
@@ -89,7 +89,10 @@ impl Posted {
             .and_then(|value| value.split(';').next().map(|kind| kind.trim().to_lowercase()))
             .is_some_and(|kind| CONTENT_TYPES.contains(&kind.as_str()));
         if !is_json && *request.method() != Method::DELETE {
-            return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "must be application/json"));
+            return Err(Error::body(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "must be application/json",
+            ));
         }
         let key = text("idempotency-key");
         if key.as_ref().is_some_and(|key| !(1..=255).contains(&key.len())) {
@@ -137,10 +140,6 @@ impl Posted {
     pub(super) fn check_if_match(&self) -> Result<(), Error> {
         if self.if_match.is_some() { Ok(()) } else { Err(Error::NoVersion) }
     }
-}
-
-fn refused(status: StatusCode, reason: &str) -> Error {
-    Error::Body { status, reason: reason.to_owned() }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

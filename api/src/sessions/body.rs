@@ -6,10 +6,10 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
 
+pub(super) use crate::error::Failure;
 use crate::{
     Error,
     language::Language,
@@ -37,15 +37,6 @@ pub(super) struct From {
     pub(super) address: IpAddr,
     pub(super) correlation_id: String,
     pub(super) language: Language,
-}
-
-/// An error that already knows its language.
-pub(super) struct Failure(pub(super) Error, pub(super) Language);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.0.respond(self.1)
-    }
 }
 
 impl From {
@@ -76,14 +67,14 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
     let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
     let bytes: Bytes = tokio::time::timeout(BODY_LIMIT, body)
         .await
-        .map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?
-        .map_err(|_| refused(StatusCode::PAYLOAD_TOO_LARGE, "is too large or broke off"))?;
+        .map_err(|_| Error::body(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?
+        .map_err(|_| Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large or broke off"))?;
     if bytes.is_empty() || *bytes == *b"null" {
         return parse(b"{}");
     }
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind != "application/json" {
-        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "must be application/json"));
+        return Err(Error::body(StatusCode::UNSUPPORTED_MEDIA_TYPE, "must be application/json"));
     }
     parse(&bytes)
 }
@@ -101,10 +92,6 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         };
         Error::Validation { field: "body", reason }
     })
-}
-
-fn refused(status: StatusCode, reason: &str) -> Error {
-    Error::Body { status, reason: reason.to_owned() }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {

@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use target::Spool;
 use tokio::time::timeout;
@@ -27,6 +27,7 @@ use crate::{
         contracts::CONTRACTS,
         idempotency::Key,
         record::Record as _,
+        tx::{Trace, write_down},
         view::etag,
         write::Terms,
     },
@@ -103,8 +104,8 @@ pub(super) async fn upload(
     })
     .await?;
     let spooled = timeout(WHOLE, spool(body, media_type, app.attachment_bytes_max)).await;
-    let spool =
-        spooled.map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))??;
+    let spool = spooled
+        .map_err(|_| Error::body(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))??;
     let size = i32::try_from(spool.size()).map_err(|_| too_large())?;
     let objects = app.objects.as_ref().ok_or_else(|| {
         Error::Internal("objects.url is not set, so no file can be taken".to_owned())
@@ -139,7 +140,7 @@ fn media_type(headers: &HeaderMap, bytes_max: u64) -> Result<&'static str, Error
     }
     text(header::CONTENT_TYPE).and_then(kind::named).ok_or_else(|| {
         let reason = "must be PDF, PNG, JPEG, WebP, Word or Excel, and say so in Content-Type";
-        refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
+        Error::body(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
     })
 }
 
@@ -163,9 +164,9 @@ async fn spool(body: Body, media_type: &str, bytes_max: u64) -> Result<Spool, Er
     loop {
         let next = timeout(SILENCE, pieces.next()).await;
         let next =
-            next.map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?;
+            next.map_err(|_| Error::body(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))?;
         let Some(piece) = next else { break };
-        let piece = piece.map_err(|_| refused(StatusCode::BAD_REQUEST, "broke off"))?;
+        let piece = piece.map_err(|_| Error::body(StatusCode::BAD_REQUEST, "broke off"))?;
         let size = spool.size().saturating_add(piece.len().try_into().unwrap_or(u64::MAX));
         if size > bytes_max {
             return Err(too_large());
@@ -189,15 +190,11 @@ fn check(media_type: &str, head: &[u8]) -> Result<(), Error> {
     if kind::is_borne_out(media_type, head) {
         return Ok(());
     }
-    Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "is not what its Content-Type says"))
+    Err(Error::body(StatusCode::UNSUPPORTED_MEDIA_TYPE, "is not what its Content-Type says"))
 }
 
 fn too_large() -> Error {
-    refused(StatusCode::PAYLOAD_TOO_LARGE, "is too large")
-}
-
-fn refused(status: StatusCode, reason: &str) -> Error {
-    Error::Body { status, reason: reason.to_owned() }
+    Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large")
 }
 
 /// The cause is logged and not told.
@@ -259,34 +256,27 @@ impl Row {
         identity: &Identity,
         id: Uuid,
     ) -> Result<(), Error> {
-        let after = json!({
-            "contractId": self.contract, "fileName": self.described.file_name,
-            "kind": self.described.kind, "size": self.stored.size,
-            "mediaType": self.stored.media_type, "object": self.stored.address, "version": 0,
-        });
-        sqlx::query(
-            "insert into audit_log (id, user_id, owner_id, role, action, entity, entity_id, after, \
-             correlation_id) values ($1, $2, $3, $4, 'create', 'contract_attachments', $5, $6, $7)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(identity.user_id)
-        .bind(identity.owner_id)
-        .bind(&identity.role)
-        .bind(id)
-        .bind(after)
-        .bind(&self.correlation_id)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "insert into outbox (id, topic, payload, user_id, correlation_id) \
-             values ($1, 'attachment.created', $2, $3, $4)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(json!({ "id": id, "contractId": self.contract, "version": 0 }))
-        .bind(identity.user_id)
-        .bind(&self.correlation_id)
-        .execute(connection)
-        .await?;
-        Ok(())
+        let after = [
+            ("contractId", json!(self.contract)),
+            ("fileName", json!(self.described.file_name)),
+            ("kind", json!(self.described.kind)),
+            ("size", json!(self.stored.size)),
+            ("mediaType", json!(self.stored.media_type)),
+            ("object", json!(self.stored.address)),
+            ("version", json!(0)),
+        ];
+        let payload =
+            [("id", json!(id)), ("contractId", json!(self.contract)), ("version", json!(0))];
+        let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+        let trace = Trace {
+            action: "create",
+            entity: ATTACHMENTS.entity,
+            id,
+            before: None,
+            after: Some(after.into_iter().map(named).collect()),
+            topic: "attachment.created".to_owned(),
+            payload: payload.into_iter().map(named).collect(),
+        };
+        write_down(connection, (identity, &self.correlation_id), trace).await
     }
 }
