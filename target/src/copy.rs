@@ -1,4 +1,4 @@
-//! Rows as `COPY … BINARY`: mapping's bytes as they are (law 5). Into a staging table, or new ones
+//! Rows as `COPY … BINARY`: mapping's bytes as they are (law 5). Destination a staging table, or new ones
 //! straight into theirs.
 
 use mapping::position::Position;
@@ -41,7 +41,7 @@ impl<'a> StagedRow<'a> {
 
 /// Where rows go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum Destination {
     /// The staging table, with what the statements after it ask for.
     Stage,
     /// The table itself.
@@ -51,14 +51,14 @@ pub(crate) enum Into {
 /// Sends rows; `columns` is how many fields each of them has.
 pub(crate) async fn copy_in<'a>(
     connection: &mut PgConnection,
-    (into, statement): (Into, &str),
+    (into, statement): (Destination, &str),
     columns: usize,
     rows: impl Iterator<Item = StagedRow<'a>>,
 ) -> Result<(), Error> {
     let doing = || Error::postgres("copying rows");
     let more = match into {
-        Into::Stage => STAGE_COLUMNS.len(),
-        Into::Table => 1,
+        Destination::Stage => STAGE_COLUMNS.len(),
+        Destination::Table => 1,
     };
     let count = i16::try_from(columns + more)
         .map_err(|_| Error::Corrupt { what: "a table of more than 32,000 columns".to_owned() })?;
@@ -81,12 +81,12 @@ pub(crate) async fn copy_in<'a>(
     Ok(())
 }
 
-fn encode(buffer: &mut Vec<u8>, (into, count): (Into, i16), row: &StagedRow<'_>) {
+fn encode(buffer: &mut Vec<u8>, (into, count): (Destination, i16), row: &StagedRow<'_>) {
     buffer.extend_from_slice(&count.to_be_bytes());
     buffer.extend_from_slice(row.fields);
     buffer.extend_from_slice(&18_i32.to_be_bytes());
     buffer.extend_from_slice(row.position.as_bytes());
-    if into == Into::Table {
+    if into == Destination::Table {
         return;
     }
     buffer.extend_from_slice(&2_i32.to_be_bytes());

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Target,
-    copy::{Into, StagedRow, copy_in},
+    copy::{Destination, StagedRow, copy_in},
     fold::Change,
     gate::Gate,
     hook,
@@ -137,7 +137,7 @@ impl Session<'_> {
                 .await
                 .map_err(doing())?;
         }
-        let stage = (Into::Stage, statements.copy.as_str());
+        let stage = (Destination::Stage, statements.copy.as_str());
         copy_in(self.connection, stage, statements.order.len(), rows).await
     }
 
@@ -150,7 +150,7 @@ impl Session<'_> {
         outcomes: &mut Outcomes,
     ) -> Result<(), Error> {
         let statements = &self.target.registered(entity)?.statements;
-        let table = (Into::Table, statements.copy_new.as_str());
+        let table = (Destination::Table, statements.copy_new.as_str());
         let rows = new.iter().filter_map(|index| staged(changes, *index));
         copy_in(self.connection, table, statements.order.len(), rows).await?;
         for index in new {
