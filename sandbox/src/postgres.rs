@@ -232,10 +232,18 @@ impl Database {
 /// # Errors
 /// As [`Postgres::start`] and [`Postgres::create_database`].
 pub async fn fresh_database(prefix: &str) -> Result<Database, Error> {
+    copied_database("template1", prefix).await
+}
+
+/// Creates a copy of a database of the shared server, named after `prefix`.
+///
+/// # Errors
+/// As [`Postgres::start`] and [`Postgres::create_database_from`].
+pub async fn copied_database(template: &str, prefix: &str) -> Result<Database, Error> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let server = shared().await?;
     let name = format!("{prefix}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    server.create_database(&name).await?;
+    server.create_database_from(&name, template).await?;
     Ok(Database { server, name })
 }
 

@@ -13,7 +13,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
-use sandbox::postgres::{Postgres, SUPERUSER, shared};
+use sandbox::postgres::{Postgres, SUPERUSER, copied_database, shared};
 use secrecy::SecretString;
 use sqlx::{PgPool, Row as _, postgres::PgPoolOptions};
 use tempfile::TempDir;
@@ -68,9 +68,7 @@ async fn shared_database() -> String {
     static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let server = shared().await.expect("Postgres");
     READY.get_or_init(|| migrate(server, TEMPLATE)).await;
-    let name = format!("ledger_{}", serial());
-    server.create_database_from(&name, TEMPLATE).await.expect("a database");
-    server.url(SUPERUSER, &name)
+    copied_database(TEMPLATE, "ledger").await.expect("a database").url(SUPERUSER)
 }
 
 /// Makes a database with the engine's and the ledger's tables.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use api::{identity::Identity, reference::LegacyKeys};
 use mapping::plan::Plan;
-use sandbox::postgres::{Database, fresh_database};
+use sandbox::postgres::{Database, copied_database, fresh_database};
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use target::Role;
@@ -84,10 +84,7 @@ impl Lab {
     pub(crate) async fn new() -> Self {
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
         let template = TEMPLATE.get_or_init(template).await;
-        let name = format!("lab_{}", Uuid::now_v7().simple());
-        let server = sandbox::postgres::shared().await.expect("Postgres");
-        server.create_database_from(&name, template).await.expect("a copy");
-        let database = Database { server, name };
+        let database = copied_database(template, "lab").await.expect("a copy");
         let admin = pool(&database.url("postgres"), 4).await;
         let objects = tempfile::tempdir().expect("a folder");
         Self { database, admin, objects }

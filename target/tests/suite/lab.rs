@@ -1,12 +1,6 @@
 //! A target with a small mapping, and short words to write batches with.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use mapping::{
     catalog::{Catalog, Column, LegacyTable, SqlType, Table},
@@ -15,7 +9,7 @@ use mapping::{
     position::{Lsn, Position},
     value::{Decimal, LegacyValue},
 };
-use sandbox::postgres::{SUPERUSER, shared};
+use sandbox::postgres::{SUPERUSER, copied_database, shared};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
     AssertSqlSafe, PgPool, Row as _,
@@ -225,17 +219,13 @@ impl Lab {
 
     /// With more in the database than the template has.
     pub(crate) async fn of_and(plan: Plan, sql: &'static str) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("lab_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let template = template().await;
-        let server = shared().await.expect("Postgres");
-        server.create_database_from(&name, template).await.expect("a database");
-        let url = SecretString::from(server.url(SUPERUSER, &name));
+        let database = copied_database(template().await, "lab").await.expect("a database");
+        let url = SecretString::from(database.url(SUPERUSER));
         let pool = |role| {
             let settings = Settings { url: url.clone(), role, set_role: true, max_connections: 4 };
             async move { target::connect(&settings).await.expect("a pool") }
         };
-        let admin = PgPool::connect(&server.url(SUPERUSER, &name)).await.expect("a pool");
+        let admin = PgPool::connect(&database.url(SUPERUSER)).await.expect("a pool");
         sqlx::raw_sql(sql).execute(&admin).await.expect(sql);
         let engine = pool(Role::Engine).await;
         let target = Arc::new(Target::open(engine, Arc::new(plan)).await.expect("a target"));

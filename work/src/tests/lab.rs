@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbox::postgres::{Database, fresh_database};
+use sandbox::postgres::{Database, copied_database, fresh_database};
 use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -29,10 +29,7 @@ impl Lab {
     pub(super) async fn new() -> Self {
         static TEMPLATE: OnceCell<String> = OnceCell::const_new();
         let template = TEMPLATE.get_or_init(template).await;
-        let name = format!("work_{}", Uuid::now_v7().simple());
-        let server = sandbox::postgres::shared().await.expect("Postgres");
-        server.create_database_from(&name, template).await.expect("a copy");
-        let database = Database { server, name };
+        let database = copied_database(template, "work").await.expect("a copy");
         let admin = PgPool::connect(&database.url("postgres")).await.expect("a pool");
         let pool = pool(&database, Role::Work).await;
         Self { database, admin, pool }
