@@ -58,7 +58,9 @@ pub(super) async fn ask(
         let seen = client.get("/v2/property-owners", Some(&token)).await?;
         as_expected &= seen.items().len() == 1;
     }
+    out::line("   without a session");
     let refused = client.get("/v2/contracts", None).await?;
+    out::line("   of a domain that is still the legacy application's");
     let passed_on = client.get("/v2/payments?limit=1", Some(&token)).await?;
     as_expected &= refused.status == 401 && passed_on.status == 200;
     Ok(Served { address, token, as_expected })
