@@ -45,7 +45,7 @@ impl Resumed {
     pub fn sentence(&self) -> String {
         format!(
             "Went on with run {}: {} legacy rows had been read since {}, and the verdict holds at \
-             the LSN from which they were.",
+             the LSN at which that reading began.",
             self.run, self.rows, self.began_at
         )
     }
