@@ -5,6 +5,7 @@
 //! one legacy table of an entity with several.
 
 mod observe;
+mod pages;
 mod reader;
 mod texts;
 mod totals;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub use observe::{Observed, ObservedRow};
+pub use pages::SharePart;
 use reader::{Tuple, read_copy};
 pub use texts::TextRow;
 pub use totals::{HeldBack, TotalOf, Totals};
@@ -96,36 +98,17 @@ async fn begin(connection: &mut PgConnection) -> Result<(), Error> {
 }
 
 impl Target {
-    /// Reads all rows of a share, in no particular order; returns how many.
-    ///
-    /// # Errors
-    /// [`Error::Postgres`], [`Error::Corrupt`].
-    pub async fn scan_share(
-        &self,
-        entity: EntityId,
-        share: Option<u8>,
-        each: &mut (dyn FnMut(ScannedRow<'_>) + Send),
-    ) -> Result<u64, Error> {
-        let mut connection = self.own_connection().await?;
-        begin(&mut connection).await?;
-        let rows = self.copy_share(&mut connection, entity, share, None, each).await?;
-        close(connection).await;
-        Ok(rows)
-    }
-
-    /// `COPY` of a share, or of some ids of it.
+    /// `COPY` of a share, or of those of its rows that meet a condition.
     async fn copy_share(
         &self,
         connection: &mut PgConnection,
-        entity: EntityId,
-        share: Option<u8>,
-        ids: Option<&[Uuid]>,
+        (entity, share): (EntityId, Option<u8>),
+        only: &str,
         each: &mut (dyn FnMut(ScannedRow<'_>) + Send),
     ) -> Result<u64, Error> {
         let plan = self.entity(entity)?;
         let registered = self.registered(entity)?;
         let doing = format!("reading {}", plan.target_table);
-        let only = ids.map(id_list).unwrap_or_default();
         let Some(part) = share else {
             let columns = self.share_columns(entity, 0)?;
             let table = Ident::qualified(&plan.target_schema, &plan.target_table);
