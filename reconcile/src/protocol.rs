@@ -98,3 +98,36 @@ impl Cycle {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether chunks, and single rows, can't have been read between two counts.
+    fn between(before: Activity, after: Activity) -> (bool, bool) {
+        let mut cycle = Cycle::new(true);
+        cycle.low(None);
+        cycle.legacy_read(before);
+        cycle.marker(None);
+        cycle.target_read(after);
+        let Step::Decide(Proof::Fence { settled, alone, .. }) = cycle.step() else {
+            unreachable!("the pass is at its end");
+        };
+        (settled, alone)
+    }
+
+    #[test]
+    fn who_read_meanwhile_is_told_by_numbers_and_by_who_is_at_it() {
+        let quiet = Activity { signature: 7, rereads: 3, ..Activity::default() };
+        assert_eq!(between(quiet, quiet), (true, true));
+        let chunk = Activity { unfinished: 1, ..quiet };
+        let row = Activity { rereading: 1, ..quiet };
+        for (busy, expect) in [(chunk, (false, true)), (row, (true, false))] {
+            assert_eq!(between(busy, busy), expect);
+            assert_eq!(between(busy, quiet), expect);
+            assert_eq!(between(quiet, busy), expect);
+        }
+        // Begun and done between the two.
+        assert_eq!(between(quiet, Activity { signature: 8, ..quiet }), (false, true));
+        assert_eq!(between(quiet, Activity { rereads: 4, ..quiet }), (true, false));
+    }
+}

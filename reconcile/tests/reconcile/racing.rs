@@ -12,7 +12,7 @@ use std::{
 use mapping::{
     key::CanonicalKey,
     plan::{SourceOp, TablePlan},
-    position::Position,
+    position::{Lsn, Position},
     value::{Decimal, LegacyValue},
 };
 use reconcile::{
@@ -27,7 +27,8 @@ use crate::{
     lab::{Change, Lab},
 };
 
-/// Where the amount of a `dbo.Payment` is, and whether it is deleted.
+/// Where the payer and the amount of a `dbo.Payment` are, and whether it is deleted.
+const PAYER: usize = 1;
 const AMOUNT: usize = 4;
 const GC_RECORD: usize = 9;
 
@@ -80,6 +81,7 @@ impl<'a> Payment<'a> {
         let rows = lab.database.rows("Payment").unwrap();
         let is_there = |row: &&Vec<LegacyValue<'static>>| {
             matches!(row[GC_RECORD], LegacyValue::Null)
+                && !matches!(row[PAYER], LegacyValue::Null)
                 && matches!(row[AMOUNT], LegacyValue::Decimal(_))
         };
         let row = rows.iter().filter(is_there).nth(nth).unwrap();
@@ -109,8 +111,26 @@ impl<'a> Payment<'a> {
         done.unwrap();
     }
 
+    /// As XPO deletes: the row stays, and loses its references.
+    pub(crate) fn soft_delete(&self) {
+        let mark = |row: &mut Vec<LegacyValue<'static>>| {
+            row[GC_RECORD] = LegacyValue::Int(1_234_567);
+            row[PAYER] = LegacyValue::Null;
+        };
+        let key = self.key.parts();
+        let done = self.lab.database.transaction(|transaction| {
+            transaction.update("Payment", &key, mark).map(|found| assert!(found))
+        });
+        done.unwrap();
+    }
+
     /// What whoever reads a row again does who asked what is captured long ago and reads now.
     pub(crate) async fn read_again(&self) {
+        self.bring(self.position).await;
+    }
+
+    /// Writes what the row is now, at a position.
+    pub(crate) async fn bring(&self, position: Position) {
         let keys = std::slice::from_ref(&self.key);
         let rows = self.lab.session().await.read_keys(self.table, keys).await.unwrap();
         let (op, values) = match rows.into_iter().next() {
@@ -121,7 +141,7 @@ impl<'a> Payment<'a> {
                 (SourceOp::Delete, image)
             }
         };
-        let change = Change { table: self.table.id, op, values, position: self.position };
+        let change = Change { table: self.table.id, op, values, position };
         self.lab.apply(vec![change]).await;
     }
 }
@@ -130,6 +150,7 @@ impl<'a> Payment<'a> {
 async fn what_is_read_again_after_the_marker_misleads_no_pass() {
     let lab = Lab::filled(1_000).await;
     let (hot, gone) = (Payment::nth(&lab, 20), Payment::nth(&lab, 30));
+    let (streamed, later) = (Payment::nth(&lab, 40), Lsn::from_bytes([0xee; 10]));
     let rules = Arc::new(Rules::read(&spacehub::mappings()));
     let settings = Settings { independent: Some((rules, 1_000_000)), ..Lab::settings() };
     let beside = async |marker: usize| {
@@ -141,6 +162,10 @@ async fn what_is_read_again_after_the_marker_misleads_no_pass() {
         match marker {
             1 => gone.set_amount(7),
             2 => gone.delete(),
+            5 => {
+                streamed.set_amount(9);
+                return streamed.bring(Position::streamed(later, 1)).await;
+            }
             _ => return,
         }
         gone.read_again().await;
