@@ -181,7 +181,9 @@ impl Fixture {
             let why = "U+0000 and lone surrogates are not put there: not every server takes them";
             crate::other::skipped("bad texts", why);
             crate::rows::remove_bad_texts(&fixture.legacy);
-            fixture.job.legacy = crate::other::server(&fixture.legacy).await.settings.clone();
+            let other = crate::other::server(&fixture.legacy).await;
+            assert!(other.refused.is_empty(), "{:?}", other.refused);
+            fixture.job.legacy = other.settings.clone();
         }
         fixture
     }

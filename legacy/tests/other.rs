@@ -23,7 +23,7 @@ fn url() -> Option<String> {
 /// A server that was filled.
 pub(crate) struct Other {
     pub(crate) settings: Settings,
-    /// What it would not make, and no test may ask for: indexes and foreign keys that it has no words for.
+    /// What it would not make: indexes and foreign keys that it has no words for.
     pub(crate) refused: Vec<String>,
 }
 
