@@ -100,7 +100,7 @@ impl Reader {
         // Set by a time limit: what the next statement leaves is a chunk of its own.
         let mut split = false;
         loop {
-            let rows_before = claim.rows;
+            let (rows_before, key_before) = (claim.rows, claim.last_key.clone());
             let error = match copy::attempt(&shared, &mut self.session, table, &mut claim).await {
                 Ok(Ended::Done) => {
                     shared.chunk_done(table);
@@ -128,6 +128,9 @@ impl Reader {
                 }
                 Err(error) => error,
             };
+            if error.is_incomplete() {
+                self.rewind(table, &mut claim, (rows_before, key_before)).await?;
+            }
             if claim.rows > rows_before {
                 patience.restore();
             }
@@ -183,6 +186,21 @@ impl Reader {
             }
             Err(error) => Err(Error::writing(table)(error)),
         }
+    }
+
+    /// Back to before the statement. Whoever was fenced hears of it with its next step.
+    async fn rewind(
+        &self,
+        table: &TablePlan,
+        claim: &mut ChunkClaim,
+        (rows, last_key): (u64, Option<Vec<u8>>),
+    ) -> Result<(), Error> {
+        match self.shared.target.rewind_chunk(claim, last_key.as_deref(), rows).await {
+            Ok(()) | Err(target::Error::Fenced { .. }) => {}
+            Err(error) => return Err(Error::writing(table)(error)),
+        }
+        (claim.rows, claim.last_key) = (rows, last_key);
+        Ok(())
     }
 
     /// So that the next one need not wait for the lease's end. When it can't be told, it waits.
