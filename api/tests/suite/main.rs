@@ -18,6 +18,7 @@ mod pages;
 #[cfg(test)]
 mod redis;
 mod roles;
+mod s3;
 mod server;
 #[cfg(test)]
 mod sessions;
