@@ -1,5 +1,6 @@
 //! The API on a real Postgres.
 mod attachments;
+mod bad_input;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
