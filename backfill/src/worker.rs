@@ -134,37 +134,52 @@ impl Reader {
             if claim.rows > rows_before {
                 patience.restore();
             }
-            match error.disposition() {
-                Disposition::Retry => {
-                    if error.wants_smaller_batches() {
-                        shared.limit.shrink(shared.limit.rows());
-                    }
-                    if error.is_timeout() {
-                        shared.steps.timed_out(table.id, shared.settings.chunk_rows);
-                        split = true;
-                    }
-                    if let Err(error) = self.wait_to_retry(table, &mut patience, error).await {
-                        self.give_back(&claim, Some(&error.to_string())).await;
-                        return Err(error);
-                    }
-                    if shared.stop.is_cancelled() {
-                        self.give_back(&claim, None).await;
-                        return Ok(());
-                    }
+            if !self.goes_on(table, &claim, (&mut patience, &mut split), error).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What a failure means for the chunk: whether it is tried again.
+    async fn goes_on(
+        &mut self,
+        table: &TablePlan,
+        claim: &ChunkClaim,
+        (patience, split): (&mut Patience, &mut bool),
+        error: Error,
+    ) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.shared);
+        match error.disposition() {
+            Disposition::Retry => {
+                if error.wants_smaller_batches() {
+                    shared.limit.shrink(shared.limit.rows());
                 }
-                Disposition::Leave => {
-                    tracing::info!(chunk = claim.chunk, "another process has the chunk now");
-                    return Ok(());
+                if error.is_timeout() {
+                    shared.steps.timed_out(table.id, shared.settings.chunk_rows);
+                    *split = true;
                 }
-                Disposition::GiveUpTable => {
-                    let reason = shared.give_up(table, &error);
-                    self.give_back(&claim, Some(&reason)).await;
-                    return Ok(());
-                }
-                Disposition::Stop => {
-                    self.give_back(&claim, Some(&error.to_string())).await;
+                if let Err(error) = self.wait_to_retry(table, patience, error).await {
+                    self.give_back(claim, Some(&error.to_string())).await;
                     return Err(error);
                 }
+                if shared.stop.is_cancelled() {
+                    self.give_back(claim, None).await;
+                    return Ok(false);
+                }
+                Ok(true)
+            }
+            Disposition::Leave => {
+                tracing::info!(chunk = claim.chunk, "another process has the chunk now");
+                Ok(false)
+            }
+            Disposition::GiveUpTable => {
+                let reason = shared.give_up(table, &error);
+                self.give_back(claim, Some(&reason)).await;
+                Ok(false)
+            }
+            Disposition::Stop => {
+                self.give_back(claim, Some(&error.to_string())).await;
+                Err(error)
             }
         }
     }
