@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
         header::InvalidHeaderValue,
         uri::{Authority, PathAndQuery, Scheme},
     },
@@ -46,6 +46,22 @@ const END_TO_END: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::COOKIE,
     HeaderName::from_static(CORRELATION_ID),
+];
+
+/// What a proxy says of the request that came to it. A client's own claims are not passed on: who it
+/// is, whence it came, and which path it meant (some modules of IIS take that from a header, and a
+/// write would reach a domain that is not the legacy application's any more).
+const CLAIMS: [&str; 10] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
 ];
 
 /// Headers that belong to one connection and end here (RFC 9110, 7.6.1).
@@ -110,8 +126,12 @@ impl Facade {
     ///
     /// # Errors
     /// [`Error::Legacy`] when there is no answer; [`Error::Busy`] when there is no place for
-    /// another WebSocket.
+    /// another WebSocket; [`Error::MethodNotAllowed`] for what is asked of proxies alone.
     pub async fn forward(&self, mut request: Request) -> Result<Response, Error> {
+        // A tunnel to anywhere, and the request with all its headers as an answer.
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(Error::MethodNotAllowed);
+        }
         let asked = self.tunnels.asked(&mut request)?;
         *request.uri_mut() = self.address(request.uri())?;
         *request.version_mut() = Version::HTTP_11;
@@ -124,7 +144,7 @@ impl Facade {
         let request = request.map(|body| pulse.of(body));
         let mut response = tokio::select! {
             response = self.client.request(request) => {
-                response.map_err(|error| Error::Legacy(error.into()))?
+                response.map_err(|error| failure(&pulse, error.into()))?
             }
             () = pulse.stopped(RESPONSE_LIMIT) => return Err(Error::Legacy("no answer in time".into())),
         };
@@ -148,10 +168,7 @@ impl Facade {
         identity::hide(headers);
         // Asked for and answered between the client and us.
         headers.remove(header::EXPECT);
-        // The client's own claims about who it is and whence it came are not passed on.
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
-            headers.remove(name);
-        }
+        CLAIMS.into_iter().for_each(|name| drop(headers.remove(name)));
         let internal = |error: InvalidHeaderValue| Error::Internal(error.to_string());
         if let Some(Peer(peer)) = peer {
             let address = HeaderValue::from_str(&peer.ip().to_string()).map_err(internal)?;
@@ -173,6 +190,14 @@ impl Facade {
             .build()
             .map_err(|error| Error::Internal(error.to_string()))
     }
+}
+
+/// Whose fault it is that there is no answer.
+fn failure(pulse: &Pulse, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    if pulse.is_broken() {
+        return Error::body(StatusCode::BAD_REQUEST, "broke off");
+    }
+    Error::Legacy(error)
 }
 
 /// Removes the fixed hop-by-hop headers and those that `Connection` names.

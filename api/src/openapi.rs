@@ -9,11 +9,16 @@ use std::sync::LazyLock;
 
 use axum::{
     Json,
-    http::header,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterIn},
+    },
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -23,6 +28,7 @@ use crate::{
 
 mod common;
 mod complete;
+mod docs;
 
 /// The whole document.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -65,40 +71,36 @@ pub(crate) struct WriteHeaders {
 }
 
 /// The headers of a POST that makes something that affects money.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "they are read from the request itself")]
-pub(crate) struct KeyedHeaders {
-    /// The same key and body get the same answer, once and for all; another body gets 422.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
-    idempotency_key: String,
-    /// The `ETag` that the row must still have; another one gets 412.
-    #[param(rename = "If-Match", nullable = false)]
-    if_match: Option<String>,
+pub(crate) enum KeyedHeaders {}
+
+impl IntoParams for KeyedHeaders {
+    fn into_params(within: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        with_required(WriteHeaders::into_params(within), "Idempotency-Key", None)
+    }
 }
 
 /// The headers of a change.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "they are read from the request itself")]
-pub(crate) struct ChangeHeaders {
-    /// The same key and body get the same answer, once and for all; another body gets 422.
-    #[param(
-        rename = "Idempotency-Key",
-        min_length = 1,
-        max_length = 255,
-        nullable = false,
-        pattern = "^[ -~]+$"
-    )]
-    idempotency_key: Option<String>,
-    /// The `ETag` of what was read: another one by now gets 412, none gets 428.
-    #[param(rename = "If-Match")]
-    if_match: String,
+pub(crate) enum ChangeHeaders {}
+
+impl IntoParams for ChangeHeaders {
+    fn into_params(within: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let told = "The `ETag` of what was read: another one by now gets 412, none gets 428.";
+        with_required(WriteHeaders::into_params(within), "If-Match", Some(told))
+    }
 }
 
-/// `/openapi.json` and the page that shows it.
+/// The same parameters, of which one may not be left out.
+fn with_required(mut all: Vec<Parameter>, name: &str, told: Option<&str>) -> Vec<Parameter> {
+    for parameter in all.iter_mut().filter(|parameter| parameter.name == name) {
+        parameter.required = Required::True;
+        parameter.description = told.map(str::to_owned).or(parameter.description.take());
+    }
+    all
+}
+
+/// `/openapi.json`, and the page that shows it.
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(json)).routes(routes!(page))
+    OpenApiRouter::new().routes(routes!(json)).merge(docs::router())
 }
 
 /// This document.
@@ -107,21 +109,6 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 async fn json() -> Response {
     Json(&*DOCUMENT).into_response()
 }
-
-/// The document as a page (Scalar).
-#[utoipa::path(get, path = "/docs", tag = "operations", security(()),
-    responses((status = 200, body = String, content_type = "text/html")))]
-async fn page() -> Response {
-    let headers =
-        [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer")];
-    (headers, Html(include_str!("openapi/docs.html"))).into_response()
-}
-
-/// The page runs this one script, speaks to this server, and sends nothing elsewhere. Scalar
-/// writes its styles into the page.
-const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'; connect-src 'self'; img-src 'self' data:; font-src data:; \
-     style-src 'unsafe-inline'; script-src https://cdn.jsdelivr.net/npm/@scalar/api-reference@1.76.0/";
 
 #[cfg(test)]
 mod tests;

@@ -106,14 +106,20 @@ impl Routes {
         Ok(Self { routes, territories, states, served })
     }
 
-    /// Where a request belongs, if it is to a domain that we know of.
+    /// Where a request belongs, if it is to a domain that we know of. A path that can be read in
+    /// several ways belongs to a domain of ours when it does so in one of them.
     #[must_use]
     pub fn place(&self, method: &Method, path: &str) -> Option<Place> {
-        let segments = path::lenient(path);
+        let readings = path::readings(path);
+        let places = || readings.iter().filter_map(|segments| self.place_of(method, segments));
+        places().find(|place| is_ours(self.state(place.domain))).or_else(|| places().next())
+    }
+
+    fn place_of(&self, method: &Method, segments: &[String]) -> Option<Place> {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         let covering = || {
             let routes = self.routes.iter().enumerate();
-            routes.filter(|(_, route)| path::covers(route.path, &segments))
+            routes.filter(|(_, route)| path::covers(route.path, segments))
         };
         if let Some((_, route)) = covering().next() {
             let exact = covering().find(|(_, route)| route.method == method);
@@ -229,7 +235,7 @@ mod tests {
     fn a_territory_is_more_than_its_routes() {
         let routes = routes(0, State::CutOver);
         let place = |path| routes.place(&Method::POST, path).map(|place| place.domain);
-        for path in ["/v2/as", "/v2/as/1/unknown", "/V2/%41s/1"] {
+        for path in ["/v2/as", "/v2/as/1/unknown", "/V2/%41s/1", "/v2/as//..", "/v2/as/..."] {
             assert_eq!(place(path), Some("a"), "{path}");
         }
         for path in ["/auth/token", "/AUTH/nothing", "/auth"] {

@@ -31,6 +31,7 @@ use crate::{
 
 mod connections;
 mod operations;
+mod slow;
 
 pub(crate) use connections::Peer;
 pub(crate) use operations::operations;
@@ -50,7 +51,7 @@ pub(crate) fn correlation_id() -> Option<String> {
 }
 
 /// Bodies of our own routes are small; those of the facade are streamed and have no limit here.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What the server needs.
 pub struct Settings {

@@ -60,7 +60,7 @@ async fn one(
     let mut empty = Figure::new("backfill", name("into an empty table"), "rows");
     let mut full = Figure::new("backfill", name("every row newer"), "rows");
     let mut read = Vec::new();
-    let mut copied = 0.0;
+    let (mut copied, mut both) = (0.0, Vec::new());
     for run in 0..args.runs() {
         let spot = place.spot().await?;
         let (rate, cost) = copy(place, &spot, side, (subject, readers, args.rows())).await?;
@@ -68,6 +68,9 @@ async fn one(
         if run == 0 {
             copied = spot.copy_limit(subject.entity, args.runs()).await?;
         }
+        let image = spot.image(subject.entity).await?;
+        let reading = async { side.scan(place, table, readers.into()).await.map(drop) };
+        both.push(spot.copy(&image, reading).await?);
         side.commit_something()?;
         let (rate, cost) = copy(place, &spot, side, (subject, readers, args.rows())).await?;
         full.add(rate, cost);
@@ -78,6 +81,7 @@ async fn one(
         figure
             .limit(format!("reading and dropping, {readers} reader(s)"), median(&read))
             .limit("COPY BINARY of the same rows", copied)
+            .limit("both at once", median(&both))
     };
     let empty = match subject.floor {
         Some(floor) => empty.floor(floor),

@@ -110,7 +110,7 @@ async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<
         talk.tell(keys::measure(&place, args).await?)?;
     }
     if args.wants(What::Backfill) {
-        talk.tell(fill::measure(&place, args).await?)?;
+        talk.tell(Box::pin(fill::measure(&place, args)).await?)?;
     }
     if args.wants(What::Reconcile) {
         talk.tell(Box::pin(verdict::measure(&place, args)).await?)?;

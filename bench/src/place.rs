@@ -252,6 +252,13 @@ impl LegacySide {
     }
 }
 
+/// The rows of a table in the form that Postgres reads fastest.
+pub(crate) struct Image {
+    table: String,
+    rows: u64,
+    bytes: Vec<u8>,
+}
+
 impl Spot {
     /// All rows of a table by `COPY TO … BINARY`, dropped: what no reader can beat.
     pub(crate) async fn scan(&self, place: &Place, table: &str) -> anyhow::Result<(f64, Cost)> {
@@ -264,39 +271,58 @@ impl Spot {
         Ok(meter.stop(rows))
     }
 
-    /// Rows per second of one `COPY FROM … BINARY` of the table's rows into a new table with the
-    /// same columns, checks and indexes: what no writer can beat.
-    pub(crate) async fn copy_limit(&self, table: &str, runs: usize) -> anyhow::Result<f64> {
+    /// A table's rows as one `COPY BINARY`.
+    pub(crate) async fn image(&self, table: &str) -> anyhow::Result<Image> {
         let rows = self.count(table).await?;
         let mut connection = self.admin.acquire().await?;
         let mut bytes = Vec::new();
-        {
-            let sql = format!("copy {table} to stdout (format binary)");
-            let mut stream = connection.copy_out_raw(&sql).await?;
-            while let Some(chunk) = stream.try_next().await? {
-                bytes.extend_from_slice(&chunk);
-            }
+        let sql = format!("copy {table} to stdout (format binary)");
+        let mut stream = connection.copy_out_raw(&sql).await?;
+        while let Some(chunk) = stream.try_next().await? {
+            bytes.extend_from_slice(&chunk);
         }
+        Ok(Image { table: table.to_owned(), rows, bytes })
+    }
+
+    /// What no writer can beat: rows per second of `COPY FROM … BINARY` of the table's rows into a
+    /// new table with the same columns, checks and indexes.
+    pub(crate) async fn copy_limit(&self, table: &str, runs: usize) -> anyhow::Result<f64> {
+        let image = self.image(table).await?;
         let mut rates = Vec::with_capacity(runs);
         for _ in 0..runs {
-            let sql = format!(
-                "drop table if exists limit_of; create table limit_of (like {table} including all); checkpoint"
-            );
-            for statement in sql.split("; ") {
-                sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *connection).await?;
-            }
-            let began = Instant::now();
+            rates.push(self.copy(&image, async { Ok(()) }).await?);
+        }
+        Ok(median(&rates))
+    }
+
+    /// That once, until `beside` is done too.
+    pub(crate) async fn copy(
+        &self,
+        image: &Image,
+        beside: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<f64> {
+        let Image { table, rows, bytes } = image;
+        let sql = format!(
+            "drop table if exists limit_of; create table limit_of (like {table} including all); checkpoint"
+        );
+        let mut connection = self.admin.acquire().await?;
+        for statement in sql.split("; ") {
+            sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *connection).await?;
+        }
+        let began = Instant::now();
+        let copying = async {
             let mut copy =
                 connection.copy_in_raw("copy limit_of from stdin (format binary)").await?;
             for chunk in bytes.chunks(1 << 20) {
                 copy.send(chunk).await?;
             }
-            let copied = copy.finish().await?;
-            ensure!(copied == rows, "{copied} of {rows} rows were copied");
-            rates.push(per_second(rows, began.elapsed()));
-        }
+            anyhow::Ok(copy.finish().await?)
+        };
+        let (copied, ()) = tokio::try_join!(copying, beside)?;
+        let rate = per_second(*rows, began.elapsed());
+        ensure!(copied == *rows, "{copied} of {rows} rows were copied");
         sqlx::query("drop table limit_of").execute(&mut *connection).await?;
-        Ok(median(&rates))
+        Ok(rate)
     }
 
     pub(crate) async fn count(&self, table: &str) -> anyhow::Result<u64> {

@@ -140,12 +140,13 @@ fn pool_options(settings: &Settings) -> PgPoolOptions {
 /// One round trip for each new connection. `idle_in_transaction_session_timeout` also frees the
 /// locks of a process that was stopped in the middle of a transaction. The isolation is not left to
 /// the database's default: what a transaction asks after it got its locks must see what was
-/// committed before it got them.
+/// committed before it got them. Nothing is compiled (`jit`): statements are short, or one scan of a
+/// table whose columns are copied out, and compiling took hundreds of times as long as a list.
 fn session_sql(role: Role, set_role: bool) -> String {
     let mut sql = format!(
         "set default_transaction_isolation = 'read committed'; \
          set statement_timeout = {}; set lock_timeout = '10s'; \
-         set idle_in_transaction_session_timeout = {}; set timezone = 'UTC'",
+         set idle_in_transaction_session_timeout = {}; set timezone = 'UTC'; set jit = off",
         role.statement_timeout().as_millis(),
         role.idle_timeout().as_millis()
     );

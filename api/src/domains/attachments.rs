@@ -75,7 +75,7 @@ pub(super) async fn of_contract(
     Id(id): Id,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let within = Within { parent: &CONTRACTS, condition: "contract_id = $3", id };
+    let within = Within { parent: &CONTRACTS, condition: "contract_id = $4", id };
     caller.list::<Attachment>(asked, &ATTACHMENTS, Some(within)).await
 }
 

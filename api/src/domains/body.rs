@@ -49,6 +49,11 @@ fn object(fields: &[Field], purpose: Purpose) -> Map<String, Value> {
 fn property(field: &Field) -> Value {
     let mut property = of_kind(field.kind);
     if field.is_required {
+        if let (Kind::Line(_) | Kind::Text(_), Some(pattern)) =
+            (field.kind, property.get_mut("pattern"))
+        {
+            *pattern = json!(not_blank(pattern.as_str().unwrap_or_default()));
+        }
         return property;
     }
     if let Some(kind) = property.get_mut("type") {
@@ -62,7 +67,8 @@ fn property(field: &Field) -> Value {
 
 fn of_kind(kind: Kind) -> Value {
     match kind {
-        Kind::Line(max) | Kind::Text(max) => json!({ "type": "string", "maxLength": max }),
+        Kind::Line(max) => json!({ "type": "string", "maxLength": max, "pattern": LINE }),
+        Kind::Text(max) => json!({ "type": "string", "maxLength": max, "pattern": TEXT }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
@@ -79,6 +85,16 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Color => json!({ "type": "string", "pattern": "^#[0-9A-Fa-f]{8}$" }),
         Kind::Reference(_) => json!({ "type": "string", "format": "uuid" }),
     }
+}
+
+/// No control characters; of those, texts may have line breaks and tabs.
+const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+const TEXT: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
+/// The same with something to see in it.
+fn not_blank(pattern: &str) -> String {
+    let class = pattern.trim_start_matches("^[").trim_end_matches("]*$");
+    format!(r"^[{class}]*[{class}\s][{class}]*$")
 }
 
 fn amount(pattern: &str) -> Value {
@@ -120,7 +136,9 @@ mod tests {
         let read = |lists: &[List], purpose| {
             serde_json::to_value(schema(FIELDS, lists, purpose)).expect("JSON")
         };
-        let name = json!({ "type": "string", "maxLength": 5 });
+        let pattern = not_blank(LINE);
+        assert!(pattern.ends_with(r"\u009f\s][^\u0000-\u001f\u007f-\u009f]*$"), "{pattern}");
+        let name = json!({ "type": "string", "maxLength": 5, "pattern": pattern });
         let kind = json!({ "type": ["string", "null"], "enum": ["a", "b", null] });
         let made = read(&[("lines", FIELDS, (1, 2))], Purpose::Make);
         assert_eq!(made["required"], json!(["name", "total", "lines"]));

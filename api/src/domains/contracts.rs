@@ -170,7 +170,7 @@ pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
 #[utoipa::path(get, path = "/v2/contracts/{id}/items", tag = "contracts", params(Id, Asked),
     responses((status = 200, body = Page<ContractItem>)))]
 pub(super) async fn items(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
-    let within = Within { parent: &CONTRACTS, condition: "contract_id = $3", id };
+    let within = Within { parent: &CONTRACTS, condition: "contract_id = $4", id };
     caller.list::<ContractItem>(asked, &ITEMS, Some(within)).await
 }
 
@@ -182,7 +182,7 @@ pub(super) async fn invoices(
     Id(id): Id,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let within = Within { parent: &CONTRACTS, condition: "contract_id = $3", id };
+    let within = Within { parent: &CONTRACTS, condition: "contract_id = $4", id };
     caller.list::<Invoice>(asked, &INVOICES, Some(within)).await
 }
 

@@ -170,7 +170,7 @@ pub(super) async fn get(caller: Caller, id: Id) -> Result<Response, Failure> {
 #[utoipa::path(get, path = "/v2/invoices/{id}/lines", tag = "invoices", params(Id, Asked),
     responses((status = 200, body = Page<InvoiceLine>)))]
 pub(super) async fn lines(caller: Caller, Id(id): Id, asked: Asked) -> Result<Response, Failure> {
-    let within = Within { parent: &INVOICES, condition: "invoice_id = $3", id };
+    let within = Within { parent: &INVOICES, condition: "invoice_id = $4", id };
     caller.list::<InvoiceLine>(asked, &LINES, Some(within)).await
 }
 

@@ -174,7 +174,7 @@ pub(super) async fn allocations(
     Id(id): Id,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let within = Within { parent: &PAYMENTS, condition: "payment_id = $3", id };
+    let within = Within { parent: &PAYMENTS, condition: "payment_id = $4", id };
     caller.list::<Allocation>(asked, &ALLOCATIONS, Some(within)).await
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn properties(
     asked: Asked,
 ) -> Result<Response, Failure> {
     let condition = "id in (select link.property_id from property_owner_links as link \
-                     where link.property_owner_id = $3)";
+                     where link.property_owner_id = $4)";
     let within = Within { parent: &OWNERS, condition, id };
     caller.list::<Property>(asked, &PROPERTIES, Some(within)).await
 }

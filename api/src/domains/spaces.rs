@@ -95,7 +95,7 @@ pub(super) async fn of_property(
     Id(id): Id,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let within = Within { parent: &PROPERTIES, condition: "property_id = $3", id };
+    let within = Within { parent: &PROPERTIES, condition: "property_id = $4", id };
     caller.list::<Space>(asked, &SPACES, Some(within)).await
 }
 

@@ -16,11 +16,10 @@ use super::{
 };
 use crate::{
     Error,
-    cursor::Signer,
     database::{self, Access, Work},
     identity::{Identity, Token},
     page::{Page, Wanted},
-    reference::{self, LegacyKeys},
+    reference,
     server::App,
 };
 
@@ -44,7 +43,7 @@ pub(super) struct View {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Within {
     pub(super) parent: &'static View,
-    /// `$3` is the parent.
+    /// `$4` is the parent.
     pub(super) condition: &'static str,
     pub(super) id: Uuid,
 }
@@ -52,20 +51,6 @@ pub(super) struct Within {
 impl View {
     pub(super) fn live(&self) -> &'static str {
         if self.soft_delete { " and deleted_at is null" } else { "" }
-    }
-
-    /// `$1` is the id to go on after, `$2` the number of rows.
-    fn list_sql(&self, is_owner: bool, within: Option<Within>) -> String {
-        let Self { entity, own, .. } = self;
-        let mut sql = format!("select {}", self.listed_columns());
-        sql.push_str(&format!(" from {entity} where id > $1{}", self.live()));
-        match within {
-            Some(within) => sql.push_str(&format!(" and {}", within.condition)),
-            None if is_owner => sql.push_str(&format!(" and id in ({own})")),
-            None => {}
-        }
-        sql.push_str(" order by id limit $2");
-        sql
     }
 
     /// What a row of a list shows.
@@ -115,24 +100,8 @@ impl Caller {
         view: &'static View,
         within: Option<Within>,
     ) -> Result<Response, Failure> {
-        let list = List {
-            asked,
-            view,
-            within,
-            signer: self.app.signer.clone(),
-            keys: Arc::clone(&self.app.legacy_keys),
-        };
-        let page = if list.is_whole() {
-            list.at_once::<R>(&self.app, self.token).await
-        } else {
-            let (pool, token) = (&self.app.pool, self.token);
-            let read =
-                database::transact(pool, token, Access::Read, move |connection, identity| {
-                    Box::pin(async move { list.page::<R>(connection, &identity).await })
-                        as Work<'_, Page<R>>
-                });
-            read.await
-        };
+        let list = List { app: self.app, token: self.token, asked, view, within };
+        let page = list.page::<R>().await;
         let page = page.map_err(|error| Failure(error, self.language))?;
         Ok(Json(page).into_response())
     }
@@ -162,83 +131,58 @@ pub(super) fn etag(version: i32) -> String {
 }
 
 struct List {
+    app: App,
+    token: Token,
     asked: Asked,
     view: &'static View,
     within: Option<Within>,
-    signer: Signer,
-    keys: LegacyKeys,
 }
 
 impl List {
-    /// Whether it is a page of the whole list, and not of a parent's or of an old key.
-    fn is_whole(&self) -> bool {
-        self.within.is_none() && self.asked.legacy.is_none()
+    async fn page<R: Record>(self) -> Result<Page<R>, Error> {
+        match self.asked.legacy.clone() {
+            Some(text) => self.only(text).await,
+            None => self.some().await,
+        }
     }
 
-    /// In one statement. A cursor is held against the caller when he is known: afterwards, and
-    /// before anything is told. (Rows that he may not see are not there in any case.)
-    async fn at_once<R: Record>(self, app: &App, token: Token) -> Result<Page<R>, Error> {
+    /// A cursor is held against the caller when he is known: afterwards, and before anything is
+    /// told. (Rows that he may not see are not there in any case.)
+    async fn some<R: Record>(self) -> Result<Page<R>, Error> {
         let unproved = self.asked.page.unproved()?;
-        let (identity, rows) = self.view.list_at_once(app, token, unproved).await?;
+        let (identity, rows) = self.fetch(unproved).await?;
         let scope = self.scope(&identity);
-        let wanted = self.asked.page.check(&self.signer, &scope)?;
-        let rows: Result<Vec<R>, Error> = rows.iter().map(|row| Ok(R::from_row(row)?)).collect();
-        Ok(Page::new(rows?, wanted, R::id, |id| self.signer.sign(&scope, id)))
+        let signer = &self.app.signer;
+        let wanted = self.asked.page.check(signer, &scope)?;
+        Ok(Page::new(rows, wanted, R::id, |id| signer.sign(&scope, id)))
     }
 
-    async fn page<R: Record>(
-        self,
-        connection: &mut PgConnection,
-        identity: &Identity,
-    ) -> Result<Page<R>, Error> {
-        if let Some(text) = &self.asked.legacy {
-            let entity = self.view.entity;
-            let id = reference::id_of_legacy_key(connection, &self.keys, entity, text).await?;
-            return self.only(connection, identity, id).await;
-        }
-        let scope = self.scope(identity);
-        let wanted = self.asked.page.check(&self.signer, &scope)?;
-        let rows = self.fetch::<R>(connection, identity, wanted).await?;
-        if let (true, Some(within)) = (rows.is_empty(), self.within)
-            && !within.parent.is_there(connection, within.id).await?
-        {
-            return Err(Error::NotFound);
-        }
-        Ok(Page::new(rows, wanted, R::id, |id| self.signer.sign(&scope, id)))
-    }
-
-    /// The row with this id if it is on the list. The answer for one that the caller may not see
-    /// is that for one that does not exist.
-    async fn only<R: Record>(
-        &self,
-        connection: &mut PgConnection,
-        identity: &Identity,
-        id: Uuid,
-    ) -> Result<Page<R>, Error> {
+    /// The row with this old key if it is on the list. The answer for one that the caller may not
+    /// see is that for one that does not exist.
+    async fn only<R: Record>(self, text: String) -> Result<Page<R>, Error> {
+        let keys = Arc::clone(&self.app.legacy_keys);
+        let entity = self.view.entity;
+        let find = database::transact(&self.app.pool, self.token, Access::Read, {
+            move |connection, _| {
+                Box::pin(async move {
+                    reference::id_of_legacy_key(connection, &keys, entity, &text).await
+                }) as Work<'_, Uuid>
+            }
+        });
+        let id = find.await?;
         let before = Uuid::from_u128(id.as_u128().saturating_sub(1));
-        let wanted = Wanted { limit: 0, after: Some(before) };
-        let rows = self.fetch::<R>(connection, identity, wanted).await?;
+        let (_, rows) = self.fetch::<R>(Wanted { limit: 0, after: Some(before) }).await?;
         // The next row when this one is not there.
         let row = rows.into_iter().find(|row| row.id() == id).ok_or(Error::NotFound)?;
         Ok(Page::only(row))
     }
 
     /// One row more than wanted, to see whether there is a next page.
-    async fn fetch<R: Record>(
-        &self,
-        connection: &mut PgConnection,
-        identity: &Identity,
-        wanted: Wanted,
-    ) -> Result<Vec<R>, Error> {
-        let sql = self.view.list_sql(identity.is_owner(), self.within);
-        let mut query = sqlx::query(AssertSqlSafe(sql))
-            .bind(wanted.after.unwrap_or_default())
-            .bind(wanted.limit.saturating_add(1));
-        if let Some(within) = self.within {
-            query = query.bind(within.id);
-        }
-        let rows = query.fetch_all(connection).await?;
-        rows.iter().map(|row| Ok(R::from_row(row)?)).collect()
+    async fn fetch<R: Record>(&self, wanted: Wanted) -> Result<(Identity, Vec<R>), Error> {
+        let asked = self.view.list_at_once(&self.app, self.token, (wanted, self.within));
+        let (identity, rows) = asked.await?;
+        let rows: Result<Vec<R>, Error> = rows.iter().map(|row| Ok(R::from_row(row)?)).collect();
+        Ok((identity, rows?))
     }
 
     /// What a cursor is good for: this list, of this parent, for this caller.
@@ -247,25 +191,5 @@ impl List {
         let owner = identity.owner_id.unwrap_or_default();
         let parent = parent.unwrap_or_default();
         format!("{parent}{}/{}/{owner}", self.view.entity, identity.user_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const VIEW: View = View {
-        entity: "contracts",
-        columns: "id, version",
-        long: Some("terms"),
-        soft_delete: true,
-        own: "select contract_id from access.own_contracts",
-    };
-
-    #[test]
-    fn an_owners_list_is_driven_by_his_ids() {
-        insta::assert_snapshot!(VIEW.list_sql(true, None), @"select id, version, null::text as terms from contracts where id > $1 and deleted_at is null and id in (select contract_id from access.own_contracts) order by id limit $2");
-        insta::assert_snapshot!(VIEW.list_sql(false, None), @"select id, version, null::text as terms from contracts where id > $1 and deleted_at is null order by id limit $2");
-        insta::assert_snapshot!(VIEW.row_sql(), @"select id, version, terms from contracts where id = $1 and deleted_at is null");
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, MatchedPath, Request},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -29,7 +29,7 @@ use crate::{
     language::Language,
     openapi,
     routes::is_ours,
-    server::{App, CORRELATION_ID},
+    server::{App, BODY_BYTES_MAX, CORRELATION_ID},
 };
 
 /// A body that takes longer is given up.
@@ -71,6 +71,11 @@ impl Posted {
             posted.hash = Sha256::digest(request.uri().path()).into();
             return Ok(posted);
         }
+        // What is announced to be too large is not waited for.
+        let announced = request.body().size_hint().lower();
+        if usize::try_from(announced).is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {
+            return Err(Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large"));
+        }
         let mut hash = Sha256::new_with_prefix(request.uri().path());
         posted.bytes = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, app))
             .await
@@ -94,15 +99,11 @@ impl Posted {
                 "must be application/json",
             ));
         }
-        let key = text("idempotency-key");
-        if key.as_ref().is_some_and(|key| !(1..=255).contains(&key.len())) {
-            let reason = "must have 1 to 255 printable ASCII characters".to_owned();
-            return Err(Error::Validation { field: "idempotency-key", reason });
-        }
+        let key = key(request.headers())?;
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         Ok(Self {
             correlation_id: text(CORRELATION_ID).unwrap_or_default(),
-            if_match: text(header::IF_MATCH.as_str()),
+            if_match: if_match(request.headers()),
             key,
             route: format!("{} {}", request.method(), matched.unwrap_or_default()),
             hash: [0; 32],
@@ -140,6 +141,26 @@ impl Posted {
     pub(super) fn check_if_match(&self) -> Result<(), Error> {
         if self.if_match.is_some() { Ok(()) } else { Err(Error::NoVersion) }
     }
+}
+
+/// One key: of two, a gateway and we might take another one each.
+fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(key) = given.next() else { return Ok(None) };
+    let is_printable = key.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte));
+    let key = key.to_str().ok().filter(|key| is_printable && (1..=255).contains(&key.len()));
+    if let (Some(key), None) = (key, given.next()) {
+        return Ok(Some(key.to_owned()));
+    }
+    let reason = "must be there once and have 1 to 255 printable ASCII characters".to_owned();
+    Err(Error::Validation { field: "idempotency-key", reason })
+}
+
+/// The tags of all lines: a list may be spread over them.
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(header::IF_MATCH).iter();
+    let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -1,31 +1,45 @@
 //! Whether a request still moves on its way to the legacy application.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 
-/// When something last moved.
+/// When something last moved, and whether the client broke off.
 #[derive(Clone)]
-pub(super) struct Pulse(Arc<Mutex<Instant>>);
+pub(super) struct Pulse(Arc<Inner>);
+
+struct Inner {
+    moved: Mutex<Instant>,
+    is_broken: AtomicBool,
+}
 
 impl Pulse {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        let (moved, is_broken) = (Mutex::new(Instant::now()), AtomicBool::new(false));
+        Self(Arc::new(Inner { moved, is_broken }))
     }
 
     fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether the request's body could not be read to its end.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.is_broken.load(Ordering::Relaxed)
     }
 
     /// Ends when nothing has moved for `limit`: a long upload is no reason to give up, a silent
     /// peer is.
     pub(super) async fn stopped(&self, limit: Duration) {
         loop {
-            let quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            let quiet = self.0.moved.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
             let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) else {
                 return;
             };
@@ -38,10 +52,14 @@ impl Pulse {
         if body.is_end_stream() {
             return body; // an empty body stays empty: no chunked framing for a GET
         }
-        let pulse = self.clone();
-        Body::new(body.map_frame(move |frame| {
+        let (pulse, broken) = (self.clone(), self.clone());
+        let body = body.map_frame(move |frame| {
             pulse.beat();
             frame
+        });
+        Body::new(body.map_err(move |error| {
+            broken.0.is_broken.store(true, Ordering::Relaxed);
+            error
         }))
     }
 }

@@ -68,8 +68,11 @@ pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
 
 /// The bearer token.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+    bearer_of(headers.get(header::AUTHORIZATION)?)
+}
+
+fn bearer_of(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -104,7 +107,9 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 pub(crate) fn hide(headers: &mut HeaderMap) {
     let is_ours =
         |token: &str| token.starts_with(ACCESS_PREFIX) || token.starts_with(REFRESH_PREFIX);
-    if bearer(headers).is_some_and(is_ours) {
+    // Also where it stands behind another one.
+    let mut shown = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer_of);
+    if shown.any(is_ours) {
         headers.remove(header::AUTHORIZATION);
     }
     retain_cookies(headers, |name| {
@@ -170,9 +175,13 @@ mod tests {
             assert_eq!(headers.get("cookie").map(|value| value.to_str().expect("text")), expected);
             assert!(headers.contains_key("authorization"));
         }
-        let mut ours = headers(&[("authorization", "Bearer fca_x")]);
-        hide(&mut ours);
-        assert!(ours.is_empty());
+        let ours = [("authorization", "Bearer fca_x")];
+        for given in [&ours[..], &[("authorization", "Basic x"), ("authorization", "bearer fcr_x")]]
+        {
+            let mut headers = headers(given);
+            hide(&mut headers);
+            assert!(headers.is_empty());
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Buckets in Redis: the same algorithm as in Postgres, as a script.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -16,6 +19,10 @@ use super::{Answer, Key, RedisUrlError, Rule};
 
 /// A limit that is slower than the request is none.
 const ANSWER_LIMIT: Duration = Duration::from_millis(250);
+
+/// After a failure Redis is let alone for so long: one that hangs would hold every request up until
+/// the limit above.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Redis's own clock, so that all processes agree; numbers of Lua are exact up to 2^53
 /// microseconds. The answer is how long to wait, in microseconds.
@@ -36,6 +43,7 @@ pub(super) struct Redis {
     connection: OnceCell<ConnectionManager>,
     script: Script,
     failures: AtomicU64,
+    asked_again: Mutex<Option<Instant>>,
 }
 
 impl Redis {
@@ -47,15 +55,20 @@ impl Redis {
             connection: OnceCell::new(),
             script: Script::new(SCRIPT),
             failures: AtomicU64::new(0),
+            asked_again: Mutex::new(None),
         })
     }
 
     /// `None` when Redis does not answer in time: then Postgres is asked.
     pub(super) async fn take(&self, key: Key, rule: Rule, number: u32) -> Option<Answer> {
+        if self.is_paused() {
+            return None;
+        }
         let asked = tokio::time::timeout(ANSWER_LIMIT, self.ask(key, rule, number)).await;
         let why = match asked {
             Ok(Ok(wait)) => {
                 if self.failures.swap(0, Ordering::Relaxed) > 0 {
+                    *self.pause() = None;
                     tracing::info!("Redis answers again");
                 }
                 return Some(match wait {
@@ -66,11 +79,30 @@ impl Redis {
             Ok(Err(error)) => error.category().to_owned(),
             Err(_) => "no answer in time".to_owned(),
         };
-        // The first one of a row, and then one in a thousand.
-        if self.failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(1000) {
+        *self.pause() = Some(Instant::now() + PAUSE);
+        // The first one of a row, and then about every minute.
+        if self.failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(60) {
             tracing::warn!(error = why, "Redis does not answer; limits are counted in Postgres");
         }
         None
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked_again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever comes first after the pause asks; until he has heard, the others do without.
+    fn is_paused(&self) -> bool {
+        let mut pause = self.pause();
+        let now = Instant::now();
+        match *pause {
+            Some(until) if now < until => true,
+            Some(_) => {
+                *pause = Some(now + PAUSE);
+                false
+            }
+            None => false,
+        }
     }
 
     async fn ask(&self, key: Key, rule: Rule, number: u32) -> Result<u64, RedisError> {

@@ -5,19 +5,43 @@
 //! ours must not reach it by a spelling that we do not know, or a write would be split off. So
 //! the domain is decided on the path as the most lenient reader sees it.
 
-/// The segments as a lenient reader sees them: decoded, lower case, without `.` and `..`.
-pub(super) fn lenient(path: &str) -> Vec<String> {
-    let mut segments: Vec<String> = Vec::new();
+/// The segments as a lenient reader sees them: decoded, lower case, without `.` and `..`. Readers
+/// do not agree on what a `..` takes away, so a path that has one may be read in several ways.
+pub(super) fn readings(path: &str) -> Vec<Vec<String>> {
     let decoded = decode(path).to_lowercase();
-    for segment in decoded.split(['/', '\\']) {
-        // IIS drops trailing dots and blanks of a segment.
-        match segment.trim_end_matches(['.', ' ']) {
-            "" if segment.starts_with("..") => drop(segments.pop()),
+    if !decoded.contains("..") {
+        return vec![read(&decoded, Reader { counts_empty: false, knows_more_dots: true })];
+    }
+    let both = [false, true];
+    let readers = both.into_iter().flat_map(|counts_empty| {
+        both.map(|knows_more_dots| Reader { counts_empty, knows_more_dots })
+    });
+    readers.map(|reader| read(&decoded, reader)).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Reader {
+    /// `..` takes away an empty segment: `/a//..` is `/a/`, not `/`.
+    counts_empty: bool,
+    /// `...` is `..`, as IIS drops trailing dots and blanks of a segment.
+    knows_more_dots: bool,
+}
+
+fn read(decoded: &str, reader: Reader) -> Vec<String> {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in decoded.split(['/', '\\']).skip_while(|segment| segment.is_empty()) {
+        let kept = segment.trim_end_matches(['.', ' ']);
+        let is_up = segment == ".."
+            || (reader.knows_more_dots && kept.is_empty() && segment.starts_with(".."));
+        match kept {
+            _ if is_up => drop(segments.pop()),
+            "" if segment.starts_with("..") => segments.push(segment),
+            "" if segment.is_empty() && reader.counts_empty => segments.push(""),
             "" => {}
-            kept => segments.push(kept.to_owned()),
+            kept => segments.push(kept),
         }
     }
-    segments
+    segments.into_iter().filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
 }
 
 fn decode(path: &str) -> String {
@@ -56,6 +80,14 @@ pub(super) fn covers(route: &str, segments: &[String]) -> bool {
 mod tests {
     use super::*;
 
+    /// Of a path that has one reading.
+    fn lenient(path: &str) -> Vec<String> {
+        let mut readings = readings(path);
+        readings.dedup();
+        assert_eq!(readings.len(), 1, "{path}: {readings:?}");
+        readings.remove(0)
+    }
+
     #[test]
     fn braces_stand_for_one_segment() {
         let route = "/v2/property-owners/{id}/properties";
@@ -83,5 +115,22 @@ mod tests {
             assert_eq!(lenient(path), ["v2", "contracts"], "{path}");
         }
         assert_eq!(lenient("/v2/%zz/%4"), ["v2", "%zz", "%4"]);
+    }
+
+    #[test]
+    fn where_readers_differ_each_reading_counts() {
+        for path in [
+            "/v2/contracts//..",
+            "/v2/contracts//../",
+            "/v2/contracts/%2f..",
+            "/v2/contracts/...",
+            "/v2/x/.../contracts",
+            "/v2/contracts/.. /",
+        ] {
+            let contracts = |segments: &Vec<String>| {
+                segments.starts_with(&["v2".to_owned(), "contracts".to_owned()])
+            };
+            assert!(readings(path).iter().any(contracts), "{path}: {:?}", readings(path));
+        }
     }
 }

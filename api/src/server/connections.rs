@@ -1,4 +1,4 @@
-//! Connections: how many, how long a client may dawdle over its headers, and the end.
+//! Connections: how many, how long a client may dawdle over its headers and its answer, and the end.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Layer as _;
+
+use super::slow::Bounded;
 
 /// Open connections at most; more wait in the listener's queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -47,7 +49,8 @@ pub(super) async fn serve(
         };
         let Some((stream, peer, place)) = accepted else { continue };
         let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router.clone()));
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let stream = TokioIo::new(Bounded::new(stream));
+        let connection = builder.serve_connection(stream, service).with_upgrades();
         let stop = stop.clone();
         under_way.spawn(async move {
             let mut connection = pin!(connection);

@@ -136,23 +136,38 @@ impl Lab {
         sessions: api::sessions::Settings,
         limits: api::limits::Settings,
     ) -> Server {
-        let stop = CancellationToken::new();
-        let settings = api::Settings {
+        let settings = api::Settings { legacy_http, sessions, limits, ..self.settings() };
+        serve(settings, pool).await
+    }
+
+    /// With files anywhere, and larger ones.
+    pub(crate) async fn serve_objects(&self, objects: target::ObjectStore) -> Server {
+        let (objects, attachment_bytes_max) = (Some(objects), 64 * 1024 * 1024);
+        let settings = api::Settings { objects, attachment_bytes_max, ..self.settings() };
+        serve(settings, self.api_pool(4).await).await
+    }
+
+    fn settings(&self) -> api::Settings {
+        api::Settings {
             listen: "127.0.0.1:0".parse().expect("an address"),
-            legacy_http,
+            legacy_http: None,
             cursor_key: b"of the test".to_vec(),
             legacy_keys: legacy_keys(),
             objects: Some(self.object_store()),
             attachment_bytes_max: ATTACHMENT_BYTES_MAX,
-            sessions,
-            limits,
+            sessions: sessions_of_the_test(),
+            limits: api::limits::Settings::unlimited(),
             dependencies: Vec::new(),
-        };
-        let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
-        let address = bound.address().expect("an address");
-        let task = tokio::spawn(bound.serve(stop.clone()));
-        Server { address, pool, stop, task }
+        }
     }
+}
+
+async fn serve(settings: api::Settings, pool: PgPool) -> Server {
+    let stop = CancellationToken::new();
+    let bound = api::bind(settings, pool.clone(), stop.clone()).await.expect("a server");
+    let address = bound.address().expect("an address");
+    let task = tokio::spawn(bound.serve(stop.clone()));
+    Server { address, pool, stop, task }
 }
 
 pub(crate) struct Server {

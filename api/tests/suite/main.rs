@@ -1,5 +1,6 @@
 //! The API on a real Postgres.
 mod attachments;
+mod bad_input;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod pages;
 #[cfg(test)]
 mod redis;
 mod roles;
+mod s3;
 mod server;
 #[cfg(test)]
 mod sessions;

@@ -174,3 +174,49 @@ async fn every_list_takes_old_keys() {
         client.get(&format!("{list}?legacy=/")).await.assert_error(400, "VALIDATION_ERROR");
     }
 }
+
+/// XAF deletes softly: such a row is kept, and nobody sees it.
+#[tokio::test]
+async fn deleted_rows_are_not_there() {
+    let lab = Lab::new().await;
+    let server = lab.serve().await;
+    let clients = [staff(), owner(1)].map(async |identity| lab.token(&identity).await);
+    let tables = [
+        ("property_owners", "/v2/property-owners", 1),
+        ("tenants", "/v2/tenants", 2),
+        ("properties", "/v2/properties", 3),
+        ("spaces", "/v2/spaces", 5),
+        ("invoices", "/v2/invoices", 9),
+        ("payments", "/v2/payments", 11),
+        ("contract_attachments", "/v2/attachments", 18),
+    ];
+    let parents = [
+        format!("/v2/invoices/{}/lines", id(9, 1, 2)),
+        format!("/v2/contracts/{}/attachments", id(7, 1, 1)),
+        format!("/v2/properties/{}/spaces", id(3, 1, 1)),
+    ];
+    for token in clients {
+        let client = server.client(&token.await);
+        for (table, path, kind) in tables {
+            let gone = id(kind, 1, 1);
+            let own = format!("{path}/{gone}");
+            assert_eq!(client.get(&own).await.status, 200, "{own}");
+            lab.sql(&format!("update {table} set deleted_at = now() where id = '{gone}'")).await;
+            client.get(&own).await.assert_error(404, "NOT_FOUND");
+            assert!(!client.ids(path, 200).await.contains(&gone), "{path}");
+            let headers = [("content-type", "application/json"), ("if-match", "*")];
+            let answer = client.send("PATCH", &own, &headers, "{\"name\":\"x\"}").await;
+            assert!(matches!(answer.status.as_u16(), 404 | 405), "{own}: {}", answer.body);
+            lab.sql(&format!("update {table} set deleted_at = null where id = '{gone}'")).await;
+        }
+        lab.sql("update invoice_lines set deleted_at = now()").await;
+        lab.sql("update contract_attachments set deleted_at = now()").await;
+        lab.sql("update spaces set deleted_at = now()").await;
+        for path in &parents {
+            assert!(client.ids(path, 200).await.is_empty(), "{path}");
+        }
+        for table in ["invoice_lines", "contract_attachments", "spaces"] {
+            lab.sql(&format!("update {table} set deleted_at = null")).await;
+        }
+    }
+}

@@ -36,6 +36,21 @@ impl Redis {
         (Self::Small(tokio::spawn(serve(listener))), address)
     }
 
+    /// Still there and connected, but it does not answer; `false` where it can't be made to.
+    pub(crate) async fn hang(&self) -> bool {
+        let Self::Real(child) = self else { return false };
+        let Some(id) = child.id() else { return false };
+        let stopped = Command::new("kill").args(["-STOP", &id.to_string()]).status().await;
+        stopped.is_ok_and(|status| status.success())
+    }
+
+    /// After [`hang`](Self::hang).
+    pub(crate) async fn go_on(&self) {
+        let Self::Real(child) = self else { return };
+        let id = child.id().expect("it runs").to_string();
+        Command::new("kill").args(["-CONT", &id]).status().await.expect("it goes on");
+    }
+
     pub(crate) async fn stop(self) {
         match self {
             Self::Real(mut child) => child.kill().await.expect("it ends"),

@@ -1,5 +1,7 @@
 //! How often somebody may ask, by Postgres and by Redis.
 
+use std::time::{Duration, Instant};
+
 use api::limits::{Pair, Rule, Settings};
 use serde_json::json;
 
@@ -137,6 +139,43 @@ async fn redis_counts_where_it_is_and_postgres_where_it_is_not() {
     }
     assert_refused(&attempt(&server, "x", "").await, 30);
     assert_eq!(buckets(&lab).await, 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_holds_up_one_request_in_a_second() {
+    let lab = lab().await;
+    let (redis, address) = Redis::start().await;
+    let mut limits = Settings::unlimited();
+    limits.codes = Pair { identity: Rule::per_hour(0), address: Rule::per_hour(1000) };
+    limits.redis_url = Some(format!("redis://{address}").into());
+    let server = serve(&lab, limits).await;
+    let ask = async |n: u32| {
+        let body = json!({ "phone": format!("880000{n:02}") });
+        assert_eq!(post(&server.client(""), "/auth/codes", body).await.status, 202);
+    };
+    ask(1).await;
+    if !redis.hang().await {
+        return crate::lab::say("skipped: only a real redis-server can be made to hang");
+    }
+    let started = Instant::now();
+    for n in 2..22 {
+        ask(n).await;
+    }
+    // Each of them would wait for 250 ms otherwise.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(buckets(&lab).await, 1, "Postgres counts meanwhile");
+    redis.go_on().await;
+    // Asked again after a second, Redis counts alone.
+    for n in 22.. {
+        assert!(started.elapsed() < Duration::from_secs(30), "Redis is not asked again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        lab.sql("delete from rate_limits").await;
+        ask(n).await;
+        if buckets(&lab).await == 0 {
+            break;
+        }
+    }
+    redis.stop().await;
 }
 
 #[tokio::test]

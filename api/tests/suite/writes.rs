@@ -32,6 +32,36 @@ async fn trace(lab: &Lab) -> (i64, i64, String) {
     .expect("a row")
 }
 
+/// One step more could make a paid invoice one that may be changed.
+#[tokio::test]
+async fn the_steps_are_these_and_no_others() {
+    let lab = Lab::new().await;
+    let steps: Vec<String> = sqlx::query_scalar(
+        "select concat(entity, ': ', from_status, ' > ', to_status) from status_transitions order by 1",
+    )
+    .fetch_all(&lab.admin)
+    .await
+    .expect("rows");
+    let expected = [
+        "contracts: active > ended",
+        "contracts: active > suspended",
+        "contracts: draft > active",
+        "contracts: draft > cancelled",
+        "contracts: suspended > active",
+        "contracts: suspended > ended",
+        "invoices: draft > cancelled",
+        "invoices: draft > issued",
+        "invoices: issued > cancelled",
+        "invoices: issued > paid",
+        "invoices: issued > partly_paid",
+        "invoices: paid > issued",
+        "invoices: paid > partly_paid",
+        "invoices: partly_paid > issued",
+        "invoices: partly_paid > paid",
+    ];
+    assert_eq!(steps, expected);
+}
+
 #[tokio::test]
 async fn an_allowed_step_is_taken_with_its_audit_and_its_outbox_row() {
     let lab = Lab::new().await;

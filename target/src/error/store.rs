@@ -60,7 +60,20 @@ impl From<object_store::Error> for StoreCause {
             // Not exhaustive: what is new is tried again until somebody looks.
             _ => Kind::Transport,
         };
-        Self { message: error.to_string(), kind }
+        Self { message: sentence(&error.to_string()), kind }
+    }
+}
+
+/// Stores answer with a document (XML with the name of the mistake in `Code`), and quote it.
+fn sentence(message: &str) -> String {
+    let (before, document) = message.split_once('<').unwrap_or((message, ""));
+    let words: Vec<&str> = before.split_whitespace().collect();
+    let sentence = words.join(" ");
+    let code = document.split_once("<Code>").and_then(|(_, rest)| rest.split('<').next());
+    let plain = |code: &&str| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphanumeric());
+    match code.filter(plain) {
+        Some(code) => format!("{} {code}", sentence.trim_end_matches(':').to_owned() + ":"),
+        None => sentence.trim_end_matches(':').to_owned(),
     }
 }
 
@@ -99,3 +112,23 @@ impl fmt::Debug for StoreCause {
 }
 
 impl Error for StoreCause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_says_is_one_sentence() {
+        let xml = "<?xml version=\"1.0\"?>\n<Error><Code>SignatureDoesNotMatch</Code>\n<AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>";
+        for (message, expected) in [
+            (
+                format!("put: Client error with status 403 Forbidden: {xml}"),
+                "put: Client error with status 403 Forbidden: SignatureDoesNotMatch",
+            ),
+            ("status 502: <html>\nno</html>".to_owned(), "status 502"),
+            ("disk full (os error 28)".to_owned(), "disk full (os error 28)"),
+        ] {
+            assert_eq!(sentence(&message), expected);
+        }
+    }
+}

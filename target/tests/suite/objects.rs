@@ -132,6 +132,29 @@ async fn the_archive_keeps_the_reference() {
     assert_eq!(lab.text("select terms from contracts").await, wanted);
 }
 
+/// `FICUS_TEST_S3_URL`, as for the files of the API (`deploy/test-s3`).
+#[tokio::test]
+async fn a_copy_sends_large_values_to_s3() {
+    let Ok(url) = std::env::var("FICUS_TEST_S3_URL") else {
+        return eprintln!("skipped: FICUS_TEST_S3_URL is not set; run deploy/test-s3");
+    };
+    let options = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
+    let store = ObjectStore::open(&format!("{url}/copied"), options).expect("a store");
+    let (lab, folder) = lab().await;
+    let target = open(&lab).await.with_objects(store.clone());
+    target.ready().await.expect("the store takes objects");
+    for number in ["A", "B"] {
+        let row = with(contract(number, 1, "Гэрээ"), &[("Photo", photo())]);
+        lab.batch().upsert(C, row, at(10)).apply(&target).await;
+    }
+    let terms = address(&lab, "Гэрээ").await;
+    let wanted = [format!("A|{terms}|{PHOTO}"), format!("B|{terms}|{PHOTO}")];
+    assert_eq!(references(&lab).await, wanted);
+    assert_eq!(store.get(&terms).await.expect("the object"), "Гэрээ".as_bytes());
+    assert_eq!(store.get(PHOTO).await.expect("the object"), vec![1, 2, 3]);
+    assert!(files(folder.path()).is_empty());
+}
+
 /// The process dies, or is fenced, between the object and the commit.
 #[tokio::test]
 async fn what_is_lost_in_between_is_an_object_and_never_a_reference() {

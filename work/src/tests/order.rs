@@ -8,6 +8,7 @@ use std::{
 
 use rand::RngExt as _;
 use serde_json::json;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::lab::{Lab, Running, route, settings, start};
@@ -74,6 +75,29 @@ async fn many_workers_handle_each_event_once_and_an_aggregates_in_order() {
     for of in ["a", "b", "c"] {
         assert_eq!(orders[of], (0..30).collect::<Vec<_>>(), "{of}");
     }
+}
+
+/// Takes so long that somebody else has the event by now.
+struct Late(PgPool);
+
+impl Handler for Late {
+    fn handle<'a>(&'a self, _: &'a Event) -> Handling<'a> {
+        Box::pin(async move {
+            let taken = sqlx::query("update outbox set lease = gen_random_uuid()");
+            taken.execute(&self.0).await.expect("taken over");
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_lost_its_lease_says_nothing_about_the_event() {
+    let lab = Lab::new().await;
+    let id = lab.write("contract.created", json!({ "id": "a" })).await;
+    let late = route("*", Arc::new(Late(lab.admin.clone())));
+    lab.worker(vec![late]).run_once().await.expect("worked");
+    assert_eq!(lab.state(id).await, "pending", "the new holder decides");
+    assert_eq!(lab.text("select (lease is not null)::text from outbox").await, "true");
 }
 
 #[tokio::test]
