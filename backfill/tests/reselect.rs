@@ -117,6 +117,8 @@ async fn trap_10_a_parked_row_is_read_whole() {
     assert_eq!((&*amount, note.as_deref()), ("1.0000", Some("Бүтэн")));
     assert!(position.is_read() && position.lsn() >= lsn, "{position}");
     assert_eq!(parked(&fixture).await, 0);
+    let told = "select last_value + is_called::int - 1 from ficus.repair_serial";
+    assert!(fixture.count(told).await > 0, "comparisons of totals must know");
     // A change that is older than the read is stale; one that is newer is not.
     partial(&fixture, 20_000, lsn).await;
     done(&fixture).await;

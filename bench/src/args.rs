@@ -2,6 +2,8 @@
 
 use clap::{Parser, ValueEnum};
 
+use crate::memory::Task;
+
 /// Speed beside its limits, in one run.
 ///
 /// Server, broker, Postgres and engine share the same cores: read the ratios, and the CPU time
@@ -56,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "URL")]
     pub(crate) serve: Option<String>,
 
+    /// Be the process whose memory is measured; what it works on comes by standard input
+    #[arg(long, hide = true, value_enum, value_name = "TASK")]
+    pub(crate) work: Option<Task>,
+
     /// Exit with 1 when a floor is missed
     #[arg(long)]
     pub(crate) check: bool,
@@ -72,6 +78,8 @@ pub(crate) enum What {
     Backfill,
     /// The verdict on two equal sides
     Reconcile,
+    /// What a copy and a comparison take of memory, for a tenth of the rows and for all
+    Memory,
     /// Change events
     Apply,
     /// The API, beside pgbench and a Node server

@@ -233,7 +233,7 @@ fn machine() -> Option<u64> {
 }
 
 /// Of `/proc/self/status`, in bytes.
-fn memory(field: &str) -> u64 {
+pub(crate) fn memory(field: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
     let kilobytes = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());

@@ -22,12 +22,15 @@ pub(crate) struct Figure {
     cost: Option<Cost>,
     /// What else there is to say.
     note: Option<String>,
+    /// Peak of a measured process's resident memory, and the most that is allowed; bytes.
+    process_peak: Option<(u64, Option<u64>)>,
 }
 
 impl Figure {
     pub(crate) fn new(group: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
         let (name, rates, limits) = (name.into(), Vec::new(), Vec::new());
-        Self { group, name, unit, rates, limits, floor: None, cost: None, note: None }
+        let (floor, cost, note, process_peak) = (None, None, None, None);
+        Self { group, name, unit, rates, limits, floor, cost, note, process_peak }
     }
 
     /// Something that was not measured, and why.
@@ -46,6 +49,17 @@ impl Figure {
         self.cost = Some(cost);
     }
 
+    /// One run's rate, of a process of its own.
+    pub(crate) fn add_rate(&mut self, rate: f64) {
+        self.rates.push(rate);
+    }
+
+    /// What a measured process took at most, and what it may take; bytes.
+    pub(crate) fn process_peak(mut self, peak: u64, most: Option<u64>) -> Self {
+        self.process_peak = Some((peak, most));
+        self
+    }
+
     pub(crate) fn limit(mut self, name: impl Into<String>, rate: f64) -> Self {
         self.limits.push((name.into(), rate));
         self
@@ -60,9 +74,13 @@ impl Figure {
         median(&self.rates)
     }
 
-    /// Whether it is at least the floor.
+    /// Whether it is at least the floor, in no more memory than is allowed.
     pub(crate) fn is_good(&self) -> bool {
-        self.floor.is_none_or(|floor| self.rate() >= floor)
+        self.floor.is_none_or(|floor| self.rate() >= floor) && self.is_small()
+    }
+
+    fn is_small(&self) -> bool {
+        self.process_peak.is_none_or(|(peak, most)| most.is_none_or(|most| peak <= most))
     }
 
     /// For people.
@@ -73,7 +91,7 @@ impl Figure {
         let rate = format!("{} {}/s", thousands(self.rate()), self.unit);
         let mut text = format!("{:<10} {:<52} {rate:>20}", self.group, self.name);
         if let Some(floor) = self.floor {
-            let verdict = if self.is_good() { "" } else { "  MISSED" };
+            let verdict = if self.rate() >= floor { "" } else { "  MISSED" };
             text.push_str(&format!("   floor {}{verdict}", thousands(floor)));
         }
         if let [low, .., high] = sorted(&self.rates).as_slice() {
@@ -86,6 +104,13 @@ impl Figure {
                 "\n{:<10}   limit: {name:<43} {limit_text:>20}   ratio {ratio:.2}",
                 ""
             ));
+        }
+        if let Some((peak, most)) = self.process_peak {
+            text.push_str(&format!("\n{:<10}   peak of the process: {} MiB", "", mebibytes(peak)));
+            if let Some(most) = most {
+                let verdict = if self.is_small() { "" } else { "  MISSED" };
+                text.push_str(&format!(", at most {}{verdict}", mebibytes(most)));
+            }
         }
         if let Some(note) = &self.note {
             text.push_str(&format!("\n{:<10}   {note}", ""));
@@ -116,6 +141,7 @@ impl Figure {
                     .collect::<serde_json::Map<_, _>>()
             }),
             "others_cores": self.cost.as_ref().and_then(|cost| cost.others_cores),
+            "process_peak_bytes": self.process_peak.map(|(peak, _)| peak),
             "memory_peak_bytes": self.cost.as_ref().map(|cost| cost.memory_peak),
             "memory_growth_bytes": self.cost.as_ref().map(|cost| cost.memory_growth),
         })
@@ -150,6 +176,10 @@ pub(crate) fn thousands(number: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn mebibytes(bytes: u64) -> String {
+    thousands(real(bytes) / 1_048_576.0)
 }
 
 /// Units in a time, per second.

@@ -15,6 +15,7 @@ mod fill;
 mod key_bench;
 mod keys;
 mod map;
+mod memory;
 mod place;
 pub mod sample;
 mod serve;
@@ -60,6 +61,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let engine = threads("engine", cores)?;
     if let Some(database) = &args.serve {
         engine.block_on(serve::serve(database))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(task) = args.work {
+        engine.block_on(Box::pin(memory::work(task)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let legacy = threads("legacy", cores)?;
@@ -109,6 +114,9 @@ async fn measure(args: &Args, legacy: &Runtime, cores: usize) -> anyhow::Result<
     }
     if args.wants(What::Reconcile) {
         talk.tell(Box::pin(verdict::measure(&place, args)).await?)?;
+    }
+    if args.wants(What::Memory) {
+        talk.tell(Box::pin(memory::measure(&place, args)).await?)?;
     }
     if args.wants(What::Apply) {
         talk.tell(Box::pin(stream::measure(&place, args)).await?)?;

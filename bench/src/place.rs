@@ -1,6 +1,7 @@
 //! Where it happens: one durable Postgres, a database for each measured run, a legacy server.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -101,14 +102,7 @@ impl Place {
         let name = format!("bench_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.postgres.create_database_from(&name, TEMPLATE).await?;
         let url = self.postgres.url(SUPERUSER, &name);
-        let settings = target::Settings {
-            url: SecretString::from(url.clone()),
-            role: Role::Engine,
-            set_role: true,
-            max_connections: 12,
-        };
-        let pool = target::connect(&settings).await?;
-        let target = Arc::new(Target::open(pool, Arc::clone(&self.plan)).await?);
+        let target = engine(url.clone(), &self.plan).await?;
         let admin = PgPool::connect(&url).await?;
         sqlx::query("checkpoint").execute(&admin).await?;
         Ok(Spot { name, target, admin })
@@ -144,6 +138,31 @@ impl Place {
     }
 }
 
+/// Under the engine's role, as in production.
+pub(crate) async fn engine(url: String, plan: &Arc<Plan>) -> anyhow::Result<Arc<Target>> {
+    let settings = target::Settings {
+        url: SecretString::from(url),
+        role: Role::Engine,
+        set_role: true,
+        max_connections: 12,
+    };
+    let pool = target::connect(&settings).await?;
+    Ok(Arc::new(Target::open(pool, Arc::clone(plan)).await?))
+}
+
+/// How one logs in at a [`LegacySide`].
+pub(crate) fn login(address: SocketAddr, tls: bool) -> legacy::Settings {
+    legacy::Settings {
+        host: address.ip().to_string(),
+        port: address.port(),
+        database: spacehub::DATABASE.to_owned(),
+        user: LOGIN.to_owned(),
+        password: SecretString::from(PASSWORD.to_owned()),
+        encryption: if tls { legacy::Encryption::Required } else { legacy::Encryption::Off },
+        trust_certificate: true,
+    }
+}
+
 /// The process of a real broker that `deploy/kafka/broker` has started.
 fn broker(args: &Args) -> Option<u32> {
     args.kafka.as_ref()?;
@@ -172,20 +191,14 @@ impl LegacySide {
             tds::Options { login: LOGIN.to_owned(), password: PASSWORD.to_owned(), tls, port: 0 };
         let serving = tds::Server::start(database.clone(), options);
         let server = place.legacy_threads.spawn(serving).await??;
-        let encryption =
-            if place.tls { legacy::Encryption::Required } else { legacy::Encryption::Off };
-        let settings = legacy::Settings {
-            host: server.address().ip().to_string(),
-            port: server.address().port(),
-            database: spacehub::DATABASE.to_owned(),
-            user: LOGIN.to_owned(),
-            password: SecretString::from(PASSWORD.to_owned()),
-            encryption,
-            trust_certificate: true,
-        };
+        let settings = login(server.address(), place.tls);
         let side = Self { database, settings, server };
         side.commit_something()?;
         Ok(side)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Moves the log on, so that rows read from now on are newer than those read before.

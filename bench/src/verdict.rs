@@ -5,7 +5,7 @@
 //! The stream is quiet. Instead of a connector and a consumer that do nothing, every marker's
 //! fence is written as soon as the marker is captured.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use anyhow::{Context, ensure};
 use mapping::position::Lsn;
@@ -90,14 +90,6 @@ async fn compare(
     let source = Source { reader: side.settings.clone(), marker: Some(side.settings.clone()) };
     let selection = Selection { names: vec!["contracts".to_owned()] };
     let watch = Watch::nobody();
-    let passing = async {
-        let mut captured = side.database.log().captured();
-        loop {
-            let lsn = *captured.borrow_and_update();
-            pass(spot, lsn).await?;
-            captured.changed().await.context("the legacy database is gone")?;
-        }
-    };
     let meter = place.meter();
     let running = reconcile::run(
         &settings,
@@ -109,7 +101,7 @@ async fn compare(
     );
     let report = tokio::select! {
         report = running => report?,
-        ended = passing => return ended,
+        ended = pass_all(spot, side) => match ended? {},
     };
     let cost = meter.stop(rows);
     let read: u64 = report.entities.iter().map(|entity| entity.rows.read).sum();
@@ -125,7 +117,16 @@ async fn compare(
     Ok(cost)
 }
 
-/// Says that the stream has passed an LSN.
+/// Says that the stream has passed whatever is captured, as a stream does that has nothing to bring.
+pub(crate) async fn pass_all(spot: &Spot, side: &LegacySide) -> anyhow::Result<Infallible> {
+    let mut captured = side.database.log().captured();
+    loop {
+        let lsn = *captured.borrow_and_update();
+        pass(spot, lsn).await?;
+        captured.changed().await.context("the legacy database is gone")?;
+    }
+}
+
 async fn pass(spot: &Spot, lsn: Lsn) -> anyhow::Result<()> {
     sqlx::query(
         "insert into ficus.fence (consumer_group, lsn, topic, partition, end_offset)

@@ -148,6 +148,19 @@ async fn what_is_gone_by_now_is_left_to_the_stream_unless_extra_rows_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_several_parts_that_the_engine_did_not_write_is_told() {
+    let lab = Lab::filled(ROWS).await;
+    lab.sql(
+        "update tenants set source_position = null
+         where id = (select id from tenants order by id limit 1)",
+    )
+    .await;
+    let report = lab.run(&Lab::settings(), &["tenants"]).await;
+    let tenants = &report.entities[0];
+    assert_eq!((tenants.composed_wrong, tenants.tampered), (1, 1), "{}", report.to_text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_that_is_cut_over_is_not_repaired() {
     let lab = Lab::filled(ROWS).await;
     lab.sql("delete from invoices where id = (select id from invoices order by id limit 1)").await;
