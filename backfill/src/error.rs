@@ -176,6 +176,11 @@ impl Error {
         matches!(self, Self::Read { source, .. } if matches!(**source, legacy::Error::Timeout { .. }))
     }
 
+    /// Whether rows of the answer are not there, and nobody knows which.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if matches!(**source, legacy::Error::Incomplete { .. }))
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> String {

@@ -94,6 +94,8 @@ impl Reader {
             return Ok(0);
         }
         let mut session = self.connect().await?;
+        // Until it is done: comparisons of totals by other processes are told.
+        let _lock = self.job.target.begin_rereading().await?;
         // Before anything is read: every change up to here is visible to the read.
         let Some(low) = session.capture_state().await?.max_lsn else { return Ok(0) };
         let position = Position::read_after(low);

@@ -100,7 +100,7 @@ impl Reader {
         // Set by a time limit: what the next statement leaves is a chunk of its own.
         let mut split = false;
         loop {
-            let rows_before = claim.rows;
+            let (rows_before, key_before) = (claim.rows, claim.last_key.clone());
             let error = match copy::attempt(&shared, &mut self.session, table, &mut claim).await {
                 Ok(Ended::Done) => {
                     shared.chunk_done(table);
@@ -128,40 +128,58 @@ impl Reader {
                 }
                 Err(error) => error,
             };
+            if error.is_incomplete() {
+                self.rewind(table, &mut claim, (rows_before, key_before)).await?;
+            }
             if claim.rows > rows_before {
                 patience.restore();
             }
-            match error.disposition() {
-                Disposition::Retry => {
-                    if error.wants_smaller_batches() {
-                        shared.limit.shrink(shared.limit.rows());
-                    }
-                    if error.is_timeout() {
-                        shared.steps.timed_out(table.id, shared.settings.chunk_rows);
-                        split = true;
-                    }
-                    if let Err(error) = self.wait_to_retry(table, &mut patience, error).await {
-                        self.give_back(&claim, Some(&error.to_string())).await;
-                        return Err(error);
-                    }
-                    if shared.stop.is_cancelled() {
-                        self.give_back(&claim, None).await;
-                        return Ok(());
-                    }
+            if !self.goes_on(table, &claim, (&mut patience, &mut split), error).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What a failure means for the chunk: whether it is tried again.
+    async fn goes_on(
+        &mut self,
+        table: &TablePlan,
+        claim: &ChunkClaim,
+        (patience, split): (&mut Patience, &mut bool),
+        error: Error,
+    ) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.shared);
+        match error.disposition() {
+            Disposition::Retry => {
+                if error.wants_smaller_batches() {
+                    shared.limit.shrink(shared.limit.rows());
                 }
-                Disposition::Leave => {
-                    tracing::info!(chunk = claim.chunk, "another process has the chunk now");
-                    return Ok(());
+                if error.is_timeout() {
+                    shared.steps.timed_out(table.id, shared.settings.chunk_rows);
+                    *split = true;
                 }
-                Disposition::GiveUpTable => {
-                    let reason = shared.give_up(table, &error);
-                    self.give_back(&claim, Some(&reason)).await;
-                    return Ok(());
-                }
-                Disposition::Stop => {
-                    self.give_back(&claim, Some(&error.to_string())).await;
+                if let Err(error) = self.wait_to_retry(table, patience, error).await {
+                    self.give_back(claim, Some(&error.to_string())).await;
                     return Err(error);
                 }
+                if shared.stop.is_cancelled() {
+                    self.give_back(claim, None).await;
+                    return Ok(false);
+                }
+                Ok(true)
+            }
+            Disposition::Leave => {
+                tracing::info!(chunk = claim.chunk, "another process has the chunk now");
+                Ok(false)
+            }
+            Disposition::GiveUpTable => {
+                let reason = shared.give_up(table, &error);
+                self.give_back(claim, Some(&reason)).await;
+                Ok(false)
+            }
+            Disposition::Stop => {
+                self.give_back(claim, Some(&error.to_string())).await;
+                Err(error)
             }
         }
     }
@@ -183,6 +201,21 @@ impl Reader {
             }
             Err(error) => Err(Error::writing(table)(error)),
         }
+    }
+
+    /// Back to before the statement. Whoever was fenced hears of it with its next step.
+    async fn rewind(
+        &self,
+        table: &TablePlan,
+        claim: &mut ChunkClaim,
+        (rows, last_key): (u64, Option<Vec<u8>>),
+    ) -> Result<(), Error> {
+        match self.shared.target.rewind_chunk(claim, last_key.as_deref(), rows).await {
+            Ok(()) | Err(target::Error::Fenced { .. }) => {}
+            Err(error) => return Err(Error::writing(table)(error)),
+        }
+        (claim.rows, claim.last_key) = (rows, last_key);
+        Ok(())
     }
 
     /// So that the next one need not wait for the lease's end. When it can't be told, it waits.

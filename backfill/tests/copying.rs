@@ -1,12 +1,16 @@
+use std::time::Duration;
+
 use backfill::Selection;
 use sqlx::Row as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{BAD_CONTRACTS, BAD_PAYMENTS, Fixture, decimal, text};
+use crate::setup::{Fixture, decimal, text};
+
+const ALL: [&str; 3] = ["Contract", "Payment", "Rate"];
 
 #[tokio::test]
 async fn every_row_is_copied_once_and_a_second_run_does_nothing() {
-    let fixture = Fixture::start().await;
+    let fixture = Fixture::any().await;
     let report = fixture.run().await;
     assert!(report.is_complete(), "{report:#?}");
     for table in &report.tables {
@@ -15,17 +19,14 @@ async fn every_row_is_copied_once_and_a_second_run_does_nothing() {
             continue;
         }
         assert_eq!(counts.read, fixture.stored(&table.table.name), "{table:?}");
-        let bad = match table.table.name.as_str() {
-            "Contract" => BAD_CONTRACTS,
-            "Payment" => BAD_PAYMENTS,
-            _ => 0,
-        };
+        let bad = fixture.bad(&table.table.name);
         assert_eq!(counts.quarantined, bad);
         assert_eq!(counts.applied, counts.read - bad);
         assert_eq!(table.retries, 0);
         assert!(table.chunks_total > 2);
     }
     fixture.check_all_copied().await;
+    fixture.check_model(&ALL).await;
     let names: Vec<&str> = report.tables.iter().map(|t| t.table.name.as_str()).collect();
     let place = |name| names.iter().position(|n| *n == name).unwrap();
     assert!(place("XPObjectType") < place("Contract") && place("Contract") < place("Payment"));
@@ -70,7 +71,7 @@ async fn values_and_references_arrive_as_they_are() {
 /// first to the last. So the server decides what comes after a key, never this side.
 #[tokio::test]
 async fn trap_09_a_copy_that_goes_on_behind_a_guid_skips_rows_or_reads_them_twice() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::any().await;
     let stored = fixture.legacy.rows("dbo.Payment").unwrap();
     let guids: Vec<_> = stored.iter().map(|row| row[0].to_string()).collect();
     let backwards = guids.windows(2).filter(|pair| pair[0] > pair[1]).count();
@@ -93,12 +94,13 @@ async fn trap_09_a_copy_that_goes_on_behind_a_guid_skips_rows_or_reads_them_twic
     }
     assert_eq!(read, fixture.stored("Payment"), "each row once");
     let rows = fixture.count("select count(*)::int8 from payments").await;
-    assert_eq!(u64::try_from(rows).unwrap() + BAD_PAYMENTS, fixture.stored("Payment"));
+    assert_eq!(u64::try_from(rows).unwrap() + fixture.bad("Payment"), fixture.stored("Payment"));
+    fixture.check_model(&["Payment"]).await;
 }
 
 #[tokio::test]
 async fn one_reader_and_one_chunk_do_it_too() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::any().await;
     fixture.job.settings.readers = 1;
     fixture.job.settings.chunk_rows = 1_000_000;
     fixture.job.settings.batch_rows_max = 1_000_000;
@@ -106,11 +108,12 @@ async fn one_reader_and_one_chunk_do_it_too() {
     assert!(report.is_complete());
     assert!(report.tables.iter().all(|table| table.chunks_total == 1));
     fixture.check_all_copied().await;
+    fixture.check_model(&ALL).await;
 }
 
 #[tokio::test]
 async fn two_processes_share_one_run() {
-    let fixture = Fixture::start().await;
+    let fixture = Fixture::any().await;
     let (one, two) = tokio::join!(fixture.run(), fixture.run());
     assert!(one.is_complete() && two.is_complete());
     fixture.check_all_copied().await;
@@ -140,7 +143,7 @@ async fn a_restart_copies_what_has_changed_since() {
 
 #[tokio::test]
 async fn a_selection_is_by_domain_or_entity() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::any().await;
     let unknown = Selection::named(&fixture.job.plan, &["contratcs".to_owned()]).unwrap_err();
     assert!(unknown.hint().contains("contracts"), "{}", unknown.hint());
     fixture.job.selection = Selection::named(&fixture.job.plan, &["rates".to_owned()]).unwrap();
@@ -155,7 +158,7 @@ async fn a_selection_is_by_domain_or_entity() {
 
 #[tokio::test]
 async fn a_run_that_is_stopped_goes_on_where_it_was() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::any().await;
     let mut read = 0;
     for stops in 1.. {
         fixture.job.cancel = CancellationToken::new();
@@ -172,4 +175,29 @@ async fn a_run_that_is_stopped_goes_on_where_it_was() {
     let all = fixture.stored("Contract") + fixture.stored("Payment") + fixture.stored("Rate");
     assert_eq!(read, all, "what was committed is not read again");
     fixture.check_all_copied().await;
+    fixture.check_model(&ALL).await;
+}
+
+/// Dropped wherever it is, as by a kill: nobody gives a chunk back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_dies_again_and_again_goes_on_where_it_was() {
+    let mut fixture = Fixture::any().await;
+    fixture.job.settings.lease = Duration::from_millis(100);
+    fixture.job.settings.batch_rows_max = 40;
+    for lives in 1.. {
+        let life = Duration::from_millis(rand::random_range(1..40) * lives);
+        let run = tokio::time::timeout(life, backfill::run(fixture.job.clone())).await;
+        if run.is_ok_and(|report| report.unwrap().is_complete()) {
+            break;
+        }
+        assert!(lives < 1000, "it never ends");
+    }
+    for line in fixture.job.target.counts().await.unwrap() {
+        let name = line.table.strip_prefix("dbo.").unwrap();
+        if name != "XPObjectType" {
+            assert_eq!(line.counts.read, fixture.stored(name), "each row of {name} once");
+        }
+    }
+    fixture.check_all_copied().await;
+    fixture.check_model(&ALL).await;
 }

@@ -7,11 +7,16 @@ mod faults;
 #[cfg(test)]
 mod kindness;
 #[cfg(test)]
+#[path = "../../legacy/tests/other.rs"]
+mod other;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reselect;
+#[cfg(test)]
+mod rows;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]

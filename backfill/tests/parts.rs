@@ -74,6 +74,22 @@ async fn rows_that_a_condition_holds_for_are_copied_again() {
     fixture.check_all_copied().await;
 }
 
+/// The same on any server: its own collation says which rows a condition and a key mean.
+#[tokio::test]
+async fn parts_are_found_by_condition_and_by_key() {
+    let mut fixture = Fixture::any().await;
+    fixture.run().await;
+    only(&mut fixture, "contracts", "[CompanyNo] = N'Ж' OR [CompanyNo] = N'nobody' -- those");
+    assert_eq!(fixture.run().await.rows_read(), 120);
+    keys(&mut fixture, "contracts", "A/A000\nno/where\n_/a000\nB/a000\nж/A000\n");
+    let report = fixture.run().await;
+    assert_eq!((report.rows_read(), &report.tables[0].keys_missing), (4, &vec![2]), "{report:#?}");
+    keys(&mut fixture, "rates", "2/ж/2024-03-01\n");
+    assert_eq!(fixture.run().await.tables[0].keys_missing, [1]);
+    fixture.check_all_copied().await;
+    fixture.check_model(&["Contract", "Payment", "Rate"]).await;
+}
+
 #[tokio::test]
 async fn a_part_that_was_stopped_goes_on_and_another_part_gives_it_up() {
     let mut fixture = Fixture::start().await;

@@ -91,14 +91,14 @@ impl Session {
     }
 
     /// Rows and bytes of every table, from the catalogue's partition statistics; `None` where
-    /// the login may not read those.
+    /// the login may not read those, or the server has none.
     ///
     /// # Errors
     /// Any failure of the connection.
     pub async fn sizes(&mut self) -> Result<Option<BTreeMap<LegacyTable, TableSize>>, Error> {
         let doing = "asking for the sizes of the tables";
         let rows = match self.answer(&Statement::sizes(), doing).await {
-            Err(Error::Permission { .. }) => return Ok(None),
+            Err(error) if is_refusal(&error) => return Ok(None),
             rows => rows?,
         };
         let size = |mut row: Answer| {
@@ -112,14 +112,14 @@ impl Session {
     }
 
     /// Number of rows, from the catalogue's partition statistics (an estimate). Where the login
-    /// may not read those, the rows are counted.
+    /// may not read those, or the server has none, the rows are counted.
     ///
     /// # Errors
     /// Any failure of the connection, or a missing table.
     pub async fn row_count(&mut self, table: &LegacyTable) -> Result<u64, Error> {
         let doing = format!("counting the rows of {table}");
         let estimate = match self.answer(&Statement::row_count(table), &doing).await {
-            Err(Error::Permission { .. }) => None,
+            Err(error) if is_refusal(&error) => None,
             rows => first_integer(rows?),
         };
         // NULL: no such table, or no permission to see it; the count tells which.
@@ -173,6 +173,11 @@ impl Session {
 
 fn unexpected(doing: &str) -> Error {
     Error::Answer { doing: doing.to_owned(), detail: "another shape than asked for" }
+}
+
+/// The server has no partition statistics, or none for this login: one does without.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Permission { .. } | Error::Missing { .. } | Error::Server { .. })
 }
 
 fn first_integer(rows: Vec<Answer>) -> Option<i64> {

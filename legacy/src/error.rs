@@ -157,6 +157,14 @@ pub enum Error {
         #[source]
         source: Box<Driver>,
     },
+    /// Another number of rows came than the server says it gave, or it does not say.
+    #[error("the answer did not come whole ({came} rows): {doing}")]
+    Incomplete {
+        /// What was being done.
+        doing: String,
+        /// Rows that came.
+        came: u64,
+    },
     /// The answer has another shape than the question.
     #[error("unexpected answer ({detail}): {doing}")]
     Answer {
@@ -274,7 +282,8 @@ impl Error {
             | Self::Contended { .. }
             | Self::Unavailable { .. }
             | Self::Timeout { .. }
-            | Self::Lost { .. } => Disposition::Retry,
+            | Self::Lost { .. }
+            | Self::Incomplete { .. } => Disposition::Retry,
             Self::Url { .. }
             | Self::PlainText { .. }
             | Self::Encryption { .. }
@@ -335,6 +344,9 @@ impl Error {
                 "it is tried again; if it stays so, use smaller chunks or fewer readers"
             }
             Self::Lost { .. } => "it is tried again with a new connection",
+            Self::Incomplete { .. } => {
+                "it is tried again with a new connection; if it stays so, something between changes the bytes"
+            }
             Self::Protocol { .. } | Self::Answer { .. } => {
                 "the server is not one that this engine knows (SQL Server 2016 or newer), or something between changes the bytes"
             }

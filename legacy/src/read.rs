@@ -2,6 +2,10 @@
 //!
 //! One long stream instead of pages: a page costs a round trip and a plan each, and three
 //! times the time in all. Whoever loses the connection goes on after the last key that it has.
+//!
+//! An answer is whole when as many rows have come as the server says, behind them, that it gave.
+//! The driver passes over an error that comes after a DONE; rows that are not there because of it
+//! would be taken for rows that do not exist.
 
 use std::time::Duration;
 
@@ -251,7 +255,7 @@ impl Session {
     ) -> Result<u64, Error> {
         let doing = format!("reading {}", source.table);
         let mut connection = self.take(&doing)?;
-        let mut flow = Flow { hand, handed: 0, limit: self.limits().answer };
+        let mut flow = Flow { hand, handed: 0, came: Came::default(), limit: self.limits().answer };
         let stall = self.limits().stall;
         let shape = Shape::of_table(source);
         let outcome = Box::pin(flow.run(&mut connection, statement, &shape, stall)).await;
@@ -260,6 +264,9 @@ impl Session {
             Ok(Ok(Ending::Early)) => self.abandon(connection).await,
             // Where it is with its answer, nobody knows: the connection is closed.
             Ok(Ok(Ending::Unheard)) => drop(connection),
+            Ok(Ok(Ending::Whole)) if flow.came.told != Some(flow.came.rows) => {
+                return Err(Error::Incomplete { doing, came: flow.came.rows });
+            }
             outcome => {
                 self.settle(connection, outcome, &doing, flow.limit)?;
             }
@@ -326,11 +333,20 @@ impl Hand<'_> {
     }
 }
 
+/// What has come of an answer.
+#[derive(Default)]
+struct Came {
+    rows: u64,
+    /// How many the server says it gave, once it has said so.
+    told: Option<u64>,
+}
+
 /// Rows on their way from the server to whoever gets them.
 struct Flow<'a> {
     hand: Hand<'a>,
     /// Rows handed over.
     handed: u64,
+    came: Came,
     /// For what is waited for now.
     limit: Duration,
 }
@@ -363,7 +379,7 @@ impl Flow<'_> {
                     finish_row(&mut rows).await;
                     return Ok(Ok(Ending::Early));
                 }
-                filled = timeout(patience, batch.fill(&mut rows, shape)) => filled,
+                filled = timeout(patience, batch.fill(&mut rows, shape, &mut self.came)) => filled,
             };
             // What has arrived is handed over, whatever came after it.
             let count = batch.count();
@@ -432,9 +448,15 @@ impl Batch {
         &mut self,
         stream: &mut QueryStream<'_>,
         shape: &Shape,
+        came: &mut Came,
     ) -> tiberius::Result<Option<Ending>> {
         while let Some(item) = stream.try_next().await? {
             let QueryItem::Row(row) = item else { continue };
+            if row.result_index() > 0 {
+                came.told = count(row);
+                continue;
+            }
+            came.rows += 1;
             let Some(weighed) = shape.convert(row) else { return Ok(Some(Ending::Misshapen)) };
             if self.rows.capacity() == 0 {
                 self.rows.reserve(BATCH_ROWS_MAX.min(BATCH_BYTES_MAX / weighed.bytes.max(1) + 1));
@@ -446,6 +468,14 @@ impl Batch {
             }
         }
         Ok(Some(Ending::Whole))
+    }
+}
+
+/// The one number of a row.
+fn count(row: tiberius::Row) -> Option<u64> {
+    match from_driver(row.into_iter().next()?, false) {
+        LegacyValue::Int(rows) => u64::try_from(rows).ok(),
+        _ => None,
     }
 }
 

@@ -42,6 +42,12 @@ impl Statement {
         Self { text: text.into(), parameters: Vec::new() }
     }
 
+    /// And then how many rows it gave: what the server says of an answer that has come whole.
+    fn counted(mut self) -> Self {
+        self.text.push_str("; SELECT ROWCOUNT_BIG() AS [rows]");
+        self
+    }
+
     /// An error inside a batch ends the batch, and row counts are not reported.
     pub(crate) fn options() -> Self {
         Self::plain("SET NOCOUNT ON; SET XACT_ABORT ON")

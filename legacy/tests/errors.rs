@@ -114,3 +114,22 @@ async fn a_stream_that_stalls_is_given_up() {
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
     assert!(!session.is_usable());
 }
+
+/// The driver passes over what comes after a DONE, and a row that is not there makes no noise.
+#[tokio::test]
+async fn f60_an_answer_is_whole_when_as_many_rows_came_as_were_given() {
+    let fixture = Fixture::plain().await;
+    let table = fixture.table("Payment");
+    let keys = [table.canonical_key(&fixture.stored("Payment")[7]).unwrap()];
+    for rows in [0, 1500, 2498] {
+        let mut session = fixture.session().await;
+        fixture.server.faults().lose_row_after(rows);
+        let read = session.read_range(table, &KeyRange::default(), &mut |_| true).await;
+        let Err(error) = read else { panic!("{rows}: {read:?}") };
+        assert!(matches!(error, Error::Incomplete { came: 2498, .. }), "{error:?}");
+        assert_eq!(error.disposition(), Disposition::Retry);
+        assert!(!session.is_usable());
+    }
+    let mut session = fixture.session().await;
+    assert_eq!(session.read_keys(table, &keys).await.unwrap().len(), 1);
+}

@@ -6,7 +6,7 @@ use mapping::{
 };
 use sandbox::tds::Tls;
 
-use crate::setup::{Fixture, text};
+use crate::setup::{Fixture, sorted, text};
 
 async fn collect(session: &mut Session, table: &TablePlan, range: &KeyRange) -> Vec<LegacyRow> {
     let mut rows = Vec::new();
@@ -25,7 +25,7 @@ async fn each_row_is_read_exactly_once_whatever_the_key() {
     let fixture = Fixture::any().await;
     let mut session = fixture.session().await;
     for name in ["Payment", "Contract", "Rate"] {
-        let (table, stored) = (fixture.table(name), fixture.stored(name));
+        let (table, stored) = (fixture.table(name), fixture.ordered(name).await);
         assert_eq!(collect(&mut session, table, &KeyRange::default()).await, stored, "{name}");
         for rows in [13, 100, 1_000_000] {
             let cuts = session.split(table, rows).await.unwrap();
@@ -49,7 +49,7 @@ async fn reading_goes_on_after_any_row() {
     let fixture = Fixture::any().await;
     let mut session = fixture.session().await;
     for name in ["Payment", "Contract", "Rate"] {
-        let (table, stored) = (fixture.table(name), fixture.stored(name));
+        let (table, stored) = (fixture.table(name), fixture.ordered(name).await);
         for at in (0..stored.len()).step_by(37) {
             let key = table.key.iter().map(|&index| stored[at][index].clone()).collect();
             let range = KeyRange { after: Some(key), up_to: None };
@@ -58,18 +58,20 @@ async fn reading_goes_on_after_any_row() {
     }
 }
 
-/// Reads a table in pages of seven rows, each behind the last key of the one before.
+/// Reads a table in pages of a few rows, each behind the last key of the one before. (Another server
+/// may take a second for the new connection that a page needs which was left early.)
 async fn pages(fixture: &Fixture, name: &str) -> Vec<LegacyRow> {
     let mut session = fixture.session().await;
     let (table, stored) = (fixture.table(name), fixture.stored(name));
     let mut read = Vec::new();
     let mut after = None;
+    let rows_max = if crate::other::is_there() { 301 } else { 7 };
     loop {
         let mut page: Vec<LegacyRow> = Vec::new();
         let range = KeyRange { after: after.take(), up_to: None };
         let mut each = |row| {
             page.push(row);
-            page.len() < 7
+            page.len() < rows_max
         };
         session.read_range(table, &range, &mut each).await.unwrap();
         if !session.is_usable() {
@@ -98,7 +100,7 @@ async fn trap_08_pages_by_a_datetime_skip_or_loop() {
         times.next().is_some_and(|digit| digit == 7)
     };
     assert!(stored.iter().filter(datetime).count() > 50, "some end in .xx7, which is not exact");
-    assert_eq!(pages(&fixture, "Rate").await, stored);
+    assert_eq!(pages(&fixture, "Rate").await, fixture.ordered("Rate").await);
 }
 
 /// The last key goes to the server as a parameter; the server alone knows what comes after it.
@@ -110,7 +112,7 @@ async fn trap_09_pages_of_guids_skip_or_loop() {
     let shown = |row: &LegacyRow| row[table.key[0]].to_string();
     let backwards = stored.windows(2).filter(|pair| shown(&pair[0]) > shown(&pair[1])).count();
     assert!(backwards > stored.len() / 3, "the orders of the two sides differ");
-    assert_eq!(pages(&fixture, "Payment").await, stored);
+    assert_eq!(pages(&fixture, "Payment").await, fixture.ordered("Payment").await);
 }
 
 /// So many rows at a time, and only those that a condition of the operator's holds for.
@@ -121,7 +123,8 @@ async fn a_part_of_a_range_is_read_in_steps() {
     let table = fixture.table("Rate");
     let condition = legacy::Condition::new("[Space] = 2 OR [Space] >= 3 AND [Rate] IS NULL -- few");
     let expected: Vec<LegacyRow> = fixture
-        .stored("Rate")
+        .ordered("Rate")
+        .await
         .into_iter()
         .filter(|row| row[table.key[0]] == LegacyValue::Int(2))
         .collect();
@@ -154,7 +157,7 @@ async fn a_part_of_a_range_is_read_in_steps() {
 #[tokio::test]
 async fn batches_are_bounded_and_wait_for_the_sink() {
     let fixture = Fixture::any().await;
-    let stored = fixture.stored("Payment");
+    let stored = fixture.ordered("Payment").await;
     let (sink, mut rows) = tokio::sync::mpsc::channel(1);
     let table = fixture.table("Payment");
     let mut session = fixture.session().await;
@@ -242,7 +245,7 @@ async fn a_table_is_read_without_a_mapping_and_without_a_key() {
             all.extend(batch);
         }
         assert_eq!(count, u64::try_from(all.len()).unwrap());
-        assert_eq!(all, fixture.stored(name), "{name}");
+        assert_eq!(sorted(&all), sorted(&fixture.stored(name)), "{name}");
     }
     let contract = scan_of(&fixture, "Contract");
     let by_plan = session.split(fixture.table("Contract"), 100).await.unwrap();

@@ -22,6 +22,7 @@ use crate::{
     legacy_scan::{Scan, shape_error},
     link::{Link, Pass},
     rowhash::BadShape,
+    stands::Before,
     subject::{Subject, table},
 };
 
@@ -57,6 +58,7 @@ pub(crate) struct Again {
     /// Not read in this pass, for their size.
     pub(crate) postponed: Vec<Candidate>,
     legacy: BTreeMap<usize, LegacyRows>,
+    before: BTreeMap<usize, Before>,
     target: BTreeMap<usize, Observed>,
 }
 
@@ -84,6 +86,7 @@ impl Again {
             by_subject,
             postponed: Vec::new(),
             legacy: BTreeMap::new(),
+            before: BTreeMap::new(),
             target: BTreeMap::new(),
         }
     }
@@ -96,11 +99,9 @@ impl Again {
     ) -> Result<(), Error> {
         for (index, candidates) in &self.by_subject {
             let subject = self.scan.subjects.get(*index);
-            let (Some(legacy), Some(target)) = (self.legacy.get(index), self.target.get(index))
-            else {
-                continue;
-            };
-            let pair = Pair { subject, legacy, target };
+            let sides = (self.legacy.get(index), self.before.get(index), self.target.get(index));
+            let (Some(legacy), Some(before), Some(target)) = sides else { continue };
+            let pair = Pair { subject, legacy, before, target };
             for candidate in candidates {
                 let judged = pair.judge(candidate, proof);
                 let shape = |_| shape_error(&self.scan.plan, *index, &self.scan.subjects);
@@ -127,8 +128,19 @@ impl Pass for Again {
                 bytes += read_some(&self.scan, link, index, some, &mut rows).await?;
                 kept.extend_from_slice(some);
             }
+            let subject = self.scan.subjects.get(index);
+            let before = match link.no_fence() {
+                // Nothing rests on it.
+                Some(_) => Before::default(),
+                None => {
+                    identify(&self.scan, subject, &mut kept).await?;
+                    let ids: Vec<Uuid> = kept.iter().filter_map(|one| one.id).collect();
+                    Before::of(&observe(link, subject, &ids, &[]).await?)
+                }
+            };
             self.by_subject.insert(index, kept);
             self.legacy.insert(index, rows);
+            self.before.insert(index, before);
         }
         Ok(())
     }
@@ -147,13 +159,21 @@ impl Pass for Again {
             let ids: Vec<Uuid> = candidates.iter().filter_map(|one| one.id).collect();
             let keys: Vec<CanonicalKey> =
                 candidates.iter().filter_map(|one| one.key.clone()).collect();
-            let place = (subject.share(), subject.table);
-            let observed = link.target.observe(subject.entity, place, &ids, &keys).await;
-            let observed = observed.map_err(Error::target("reading target rows again"))?;
-            self.target.insert(*index, observed);
+            self.target.insert(*index, observe(link, subject, &ids, &keys).await?);
         }
         Ok(())
     }
+}
+
+async fn observe(
+    link: &Link,
+    subject: &Subject,
+    ids: &[Uuid],
+    keys: &[CanonicalKey],
+) -> Result<Observed, Error> {
+    let place = (subject.share(), subject.table);
+    let observed = link.target.observe(subject.entity, place, ids, keys).await;
+    observed.map_err(Error::target("reading target rows again"))
 }
 
 /// Reads and maps some candidates' legacy rows; returns the bytes that they take.
@@ -216,6 +236,7 @@ async fn identify(
 struct Pair<'a> {
     subject: &'a Subject,
     legacy: &'a LegacyRows,
+    before: &'a Before,
     target: &'a Observed,
 }
 
@@ -250,6 +271,7 @@ impl<'a> Pair<'a> {
             tombstone: excuse(&self.target.tombstones),
             quarantine: quarantined.max(excuse(&self.target.parked)),
             discarded: key.is_some_and(|key| self.target.discarded.contains(key)),
+            stands: id.is_none_or(|id| self.before.stands(id, self.target)),
             same_as_last: candidate.last == Some(fingerprint),
         };
         Ok(Judged {

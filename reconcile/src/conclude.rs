@@ -271,17 +271,38 @@ impl Account {
     /// between, and by no other.
     fn balance(&mut self) -> bool {
         let rows = &mut self.report.rows;
-        let classes = rows.classes();
-        let (came, went) = (classes.saturating_sub(rows.read), rows.read.saturating_sub(classes));
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        rows.moved = signed(came) - signed(went);
-        let is_balanced = came <= self.movers && went <= self.absent;
+        let (moved, is_balanced) = moved(rows, (self.movers, self.absent));
+        rows.moved = moved;
         if !is_balanced {
             self.report.notes.push(format!(
-                "the account is not balanced: {} rows were read and {classes} are accounted for",
-                rows.read
+                "the account is not balanced: {} rows were read and {} are accounted for",
+                rows.read,
+                rows.classes()
             ));
         }
         is_balanced
+    }
+}
+
+/// How many more rows are accounted for than were read, and whether so many can have come or gone.
+fn moved(rows: &RowCounts, (movers, absent): (u64, u64)) -> (i64, bool) {
+    let classes = rows.classes();
+    let (came, went) = (classes.saturating_sub(rows.read), rows.read.saturating_sub(classes));
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    (signed(came) - signed(went), came <= movers && went <= absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_nothing_explains_are_no_verdict() {
+        let rows = |read, equal| RowCounts { read, equal, ..RowCounts::default() };
+        assert_eq!(moved(&rows(10, 10), (0, 0)), (0, true));
+        assert_eq!(moved(&rows(10, 8), (9, 1)), (-2, false));
+        assert_eq!(moved(&rows(10, 8), (0, 2)), (-2, true));
+        assert_eq!(moved(&rows(10, 12), (1, 9)), (2, false));
+        assert_eq!(moved(&rows(10, 12), (2, 0)), (2, true));
     }
 }

@@ -5,6 +5,11 @@
 //! when the target's newest sign of the row (its position, or its tombstone's) is not newer than
 //! S, nothing changed the row between S and M, both readings show the same instant, and a
 //! disagreement is real. A newer sign excuses it.
+//!
+//! A row that was read from the table (by a chunk, a repair, a retry, or because a change had left
+//! out a large value) has the position of what capture had reached before, and may show a later
+//! change than that, even one after M. Where the target showed the very same before M was written,
+//! it shows nothing after M, and what was said holds; else it is excused.
 
 use mapping::position::{Lsn, Position};
 use serde::{Deserialize, Serialize};
@@ -74,6 +79,8 @@ pub(crate) struct Readings {
     pub(crate) quarantine: Option<Position>,
     /// Whether a person has discarded the newest entry.
     pub(crate) discarded: bool,
+    /// Whether a change made what the target shows, or it showed the same before M was written.
+    pub(crate) stands: bool,
     /// Whether the last pass showed exactly the same two readings.
     pub(crate) same_as_last: bool,
 }
@@ -87,9 +94,12 @@ pub(crate) enum Proof {
         low: Lsn,
         /// Whether the stream had passed M when the target was read.
         passed: bool,
-        /// Whether no backfill chunk can have been read between S and the target reading. A
-        /// chunk's rows are stamped with its low watermark though they may show later changes.
+        /// Whether no backfill chunk can have been read between S and the target reading: one may
+        /// still bring a row that is missing.
         settled: bool,
+        /// Whether nobody can have read single rows again in that time: they may show changes
+        /// after M. Only who sees no row by itself needs to know.
+        alone: bool,
     },
     /// Nothing but reading twice.
     Twice,
@@ -141,11 +151,11 @@ fn is_explained(readings: &Readings) -> bool {
 
 fn is_proven(readings: &Readings, proof: Proof) -> bool {
     let (low, passed, settled) = match proof {
-        Proof::Fence { low, passed, settled } => (low, passed, settled),
+        Proof::Fence { low, passed, settled, .. } => (low, passed, settled),
         Proof::Twice => return readings.same_as_last,
     };
     let is_later = |position: Position| position.lsn() > low;
-    if !passed || readings.tombstone.is_some_and(is_later) {
+    if !passed || !readings.stands || readings.tombstone.is_some_and(is_later) {
         return false;
     }
     match readings.target {
@@ -153,9 +163,7 @@ fn is_proven(readings: &Readings, proof: Proof) -> bool {
         TargetSeen::Absent => settled,
         // Not the engine's: nothing that is on its way can excuse it.
         TargetSeen::Row(None) => true,
-        TargetSeen::Row(Some(position)) => {
-            !is_later(position) && (settled || position.order() != u64::MAX)
-        }
+        TargetSeen::Row(Some(position)) => !is_later(position),
     }
 }
 

@@ -175,6 +175,27 @@ mod tests {
         (id, u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C2B_1B87_3593) + 1)
     }
 
+    #[test]
+    fn every_bit_of_a_hash_counts() {
+        for bit in [0, 63, 64, 127] {
+            let mut digest = Digest::for_rows(0);
+            let (id, hash) = row(5);
+            digest.add_legacy(Place::of(&id), hash);
+            digest.add_target(&id, hash ^ 1 << bit);
+            assert_eq!(digest.suspects(), [5], "{bit}");
+        }
+    }
+
+    #[test]
+    fn a_large_table_has_more_buckets_than_two_bytes_can_number() {
+        let mut digest = Digest::for_rows(10_000_000);
+        let mut id = [0; 16];
+        id[13..].copy_from_slice(&[0x1c, 0xab, 0xcd]);
+        digest.add_target(&id, 1);
+        // As Postgres says where an id is.
+        assert_eq!((digest.mask(), digest.suspects()), (0xf_ffff, vec![0xc_abcd]));
+    }
+
     proptest! {
         #[test]
         fn equal_sets_in_any_order_leave_no_suspect(

@@ -39,6 +39,7 @@ mod rowhash;
 mod run;
 mod sample;
 mod settings;
+mod stands;
 mod store;
 mod subject;
 mod target_scan;

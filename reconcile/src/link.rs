@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use legacy::session::Session;
 use mapping::{plan::TableId, position::Lsn};
-use target::Target;
+use target::{Target, compare::Activity};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
     Error, Settings, Source, Watch,
     decide::Proof,
-    protocol::{Chunks, Cycle, Step},
+    protocol::{Cycle, Step},
     settings::Event,
 };
 
@@ -123,7 +123,7 @@ impl Link {
                 }
                 Step::ReadLegacy => {
                     pass.read_legacy(self, low).await?;
-                    cycle.legacy_read(self.chunks().await?);
+                    cycle.legacy_read(self.beside().await?);
                 }
                 Step::PutMarker => {
                     marker = self.put_marker().await?;
@@ -132,17 +132,16 @@ impl Link {
                 Step::AwaitStream(marker) => cycle.stream(self.await_stream(marker).await?),
                 Step::ReadTarget => {
                     pass.read_target(self, low).await?;
-                    cycle.target_read(self.chunks().await?);
+                    cycle.target_read(self.beside().await?);
                 }
                 Step::Decide(proof) => return Ok(Passed { proof, low, marker }),
             }
         }
     }
 
-    async fn chunks(&self) -> Result<Chunks, Error> {
-        let activity = self.target.chunk_activity(&self.tables).await;
-        let activity = activity.map_err(Error::target("asking how far the backfill is"))?;
-        Ok(Chunks { unfinished: activity.unfinished, finished: activity.signature })
+    async fn beside(&self) -> Result<Activity, Error> {
+        let activity = self.target.activity(&self.tables).await;
+        activity.map_err(Error::target("asking how far the backfill is"))
     }
 
     async fn put_marker(&mut self) -> Result<Option<Lsn>, Error> {

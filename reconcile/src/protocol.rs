@@ -7,10 +7,11 @@
 //! 4. The stream passes M.
 //! 5. The target rows.
 //!
-//! Chunks of the backfill are counted before 3 and after 5: if the numbers are the same and none
-//! is unfinished, every chunk had been read before M was written.
+//! Who else reads legacy rows is counted before 3 and after 5: if the numbers are the same and
+//! nobody is at it, everything that was read had been read before M was written.
 
 use mapping::position::Lsn;
+use target::compare::Activity;
 
 use crate::decide::Proof;
 
@@ -19,25 +20,16 @@ use crate::decide::Proof;
 pub(crate) enum Step {
     /// Ask the legacy server for its captured LSN, then [`Cycle::low`].
     AskLow,
-    /// Read the legacy rows, then count the chunks, then [`Cycle::legacy_read`].
+    /// Read the legacy rows, then count who else reads, then [`Cycle::legacy_read`].
     ReadLegacy,
     /// Write a marker, then [`Cycle::marker`].
     PutMarker,
     /// Wait until the stream has passed the LSN, then [`Cycle::stream`].
     AwaitStream(Lsn),
-    /// Read the target rows, then count the chunks, then [`Cycle::target_read`].
+    /// Read the target rows, then count who else reads, then [`Cycle::target_read`].
     ReadTarget,
     /// Decide every row with the proof.
     Decide(Proof),
-}
-
-/// How busy the backfill of the tables is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Chunks {
-    /// Chunks that are planned or being read.
-    pub(crate) unfinished: u64,
-    /// Chunks that are done.
-    pub(crate) finished: u64,
 }
 
 /// One pass over some rows.
@@ -47,14 +39,14 @@ pub(crate) struct Cycle {
     has_fence: bool,
     low: Lsn,
     passed: bool,
-    chunks: Chunks,
+    beside: Activity,
 }
 
 impl Cycle {
     /// With markers, or (when `has_fence` is false) with nothing but reading twice.
     pub(crate) fn new(has_fence: bool) -> Self {
-        let (low, chunks) = (Lsn::ZERO, Chunks::default());
-        Self { step: Step::AskLow, has_fence, low, passed: false, chunks }
+        let (low, beside) = (Lsn::ZERO, Activity::default());
+        Self { step: Step::AskLow, has_fence, low, passed: false, beside }
     }
 
     /// What is to be done.
@@ -70,9 +62,9 @@ impl Cycle {
     }
 
     /// Answers [`Step::ReadLegacy`].
-    pub(crate) fn legacy_read(&mut self, chunks: Chunks) {
+    pub(crate) fn legacy_read(&mut self, beside: Activity) {
         debug_assert_eq!(self.step, Step::ReadLegacy);
-        self.chunks = chunks;
+        self.beside = beside;
         self.step = if self.has_fence { Step::PutMarker } else { Step::ReadTarget };
     }
 
@@ -90,11 +82,14 @@ impl Cycle {
     }
 
     /// Answers [`Step::ReadTarget`].
-    pub(crate) fn target_read(&mut self, chunks: Chunks) {
+    pub(crate) fn target_read(&mut self, beside: Activity) {
         debug_assert_eq!(self.step, Step::ReadTarget);
-        let settled = chunks.unfinished == 0 && chunks == self.chunks;
+        let chunks = |of: Activity| (of.unfinished, of.signature);
+        let settled = beside.unfinished == 0 && chunks(beside) == chunks(self.beside);
+        let rows = |of: Activity| (of.rereading, of.rereads);
+        let alone = beside.rereading == 0 && rows(beside) == rows(self.beside);
         self.step = Step::Decide(if self.has_fence {
-            Proof::Fence { low: self.low, passed: self.passed, settled }
+            Proof::Fence { low: self.low, passed: self.passed, settled, alone }
         } else {
             Proof::Twice
         });
@@ -103,3 +98,36 @@ impl Cycle {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether chunks, and single rows, can't have been read between two counts.
+    fn between(before: Activity, after: Activity) -> (bool, bool) {
+        let mut cycle = Cycle::new(true);
+        cycle.low(None);
+        cycle.legacy_read(before);
+        cycle.marker(None);
+        cycle.target_read(after);
+        let Step::Decide(Proof::Fence { settled, alone, .. }) = cycle.step() else {
+            unreachable!("the pass is at its end");
+        };
+        (settled, alone)
+    }
+
+    #[test]
+    fn who_read_meanwhile_is_told_by_numbers_and_by_who_is_at_it() {
+        let quiet = Activity { signature: 7, rereads: 3, ..Activity::default() };
+        assert_eq!(between(quiet, quiet), (true, true));
+        let chunk = Activity { unfinished: 1, ..quiet };
+        let row = Activity { rereading: 1, ..quiet };
+        for (busy, expect) in [(chunk, (false, true)), (row, (true, false))] {
+            assert_eq!(between(busy, busy), expect);
+            assert_eq!(between(busy, quiet), expect);
+            assert_eq!(between(quiet, busy), expect);
+        }
+        // Begun and done between the two.
+        assert_eq!(between(quiet, Activity { signature: 8, ..quiet }), (false, true));
+        assert_eq!(between(quiet, Activity { rereads: 4, ..quiet }), (true, false));
+    }
+}

@@ -182,7 +182,7 @@ fn tell(look: &Look, entity: &mut EntityReport) {
 /// Whether two passes may be compared at all.
 pub(super) fn is_fenced(proof: Proof) -> Option<bool> {
     match proof {
-        Proof::Fence { passed, settled, .. } => Some(passed && settled),
+        Proof::Fence { passed, settled, alone, .. } => Some(passed && settled && alone),
         Proof::Twice => None,
     }
 }

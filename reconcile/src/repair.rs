@@ -100,8 +100,8 @@ pub async fn repair(
     terms: &Terms,
     watch: &Watch,
 ) -> Result<BTreeMap<String, Repaired>, Error> {
-    // Until it is done: comparisons by other processes are told.
-    let lock = target.begin_repair().await.map_err(Error::target("beginning a repair"))?;
+    // Until it is done: comparisons of totals by other processes are told.
+    let lock = target.begin_rereading().await.map_err(Error::target("beginning a repair"))?;
     let mut session =
         Session::connect(&source.reader).await.map_err(Error::legacy("connecting"))?;
     let object_types = session.object_types().await;

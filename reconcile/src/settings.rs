@@ -30,7 +30,7 @@ pub struct Settings {
     pub capture_patience: Duration,
     /// Between two passes over undecided rows.
     pub pause: Duration,
-    /// Connections that read the legacy server at a time.
+    /// Connections that read each of the two servers at a time.
     pub readers_max: usize,
     /// Legacy rows a second at most, of all connections together.
     pub rows_per_second: Option<u64>,

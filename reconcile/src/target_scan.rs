@@ -1,11 +1,20 @@
-//! One streaming scan of a subject's target side into its digest.
+//! One streaming scan of a subject's target side into its digest, by several connections.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use mapping::position::Lsn;
-use target::{Target, compare::ScannedRow};
+use target::{
+    Target,
+    compare::{ScannedRow, SharePart},
+};
+use tokio::task::JoinSet;
 
 use crate::{
     Error,
-    legacy_scan::{Scan, shape_error},
+    legacy_scan::{Scan, join, shape_error},
     rowhash::{BadShape, Comparer, values},
     settings::Event,
     subject::Subject,
@@ -16,59 +25,66 @@ const FOLD_ROWS: usize = 4_096;
 
 /// Scans a subject's rows; `low` is S.
 pub(crate) async fn scan_target(
-    scan: &Scan,
-    target: &Target,
+    scan: &Arc<Scan>,
+    target: &Arc<Target>,
     index: usize,
     low: Option<Lsn>,
 ) -> Result<(), Error> {
     let subject = scan.subjects.get(index);
     let entity = crate::subject::entity(&scan.plan, subject.entity);
     let name = entity.map(|entity| entity.name.clone()).unwrap_or_default();
-    let mut folder = Folder {
-        scan,
-        subject,
-        index,
-        low: low.unwrap_or(Lsn::ZERO),
-        name: name.clone(),
-        scratch: Vec::new(),
-        hashed: Vec::with_capacity(FOLD_ROWS),
-        later: 0,
-        rows: 0,
-        failed: false,
-    };
-    let mut each = |row: ScannedRow<'_>| folder.add(row);
     let doing = format!("reading the target's {name}");
-    tokio::select! {
-        rows = target.scan_share(subject.entity, subject.share(), &mut each) => {
-            rows.map_err(Error::target(doing))?;
-        }
-        () = scan.watch.stop.cancelled() => return Err(Error::Cancelled),
-    };
-    folder.fold();
-    if folder.failed { Err(shape_error(&scan.plan, index, &scan.subjects)) } else { Ok(()) }
+    let parts_max = scan.settings.readers_max;
+    let parts = target.cut_share(subject.entity, subject.share(), parts_max).await;
+    let read = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for part in parts.map_err(Error::target(doing.clone()))? {
+        let folder = Folder {
+            scan: Arc::clone(scan),
+            index,
+            low: low.unwrap_or(Lsn::ZERO),
+            name: name.clone(),
+            scratch: Vec::new(),
+            hashed: Vec::with_capacity(FOLD_ROWS),
+            later: 0,
+            read: Arc::clone(&read),
+            failed: false,
+        };
+        tasks.spawn(folder.scan_part(Arc::clone(target), part));
+    }
+    join(&mut tasks, &scan.watch, &doing).await
 }
 
-struct Folder<'a> {
-    scan: &'a Scan,
-    subject: &'a Subject,
+struct Folder {
+    scan: Arc<Scan>,
     index: usize,
     low: Lsn,
     name: String,
     scratch: Vec<u8>,
     hashed: Vec<([u8; 16], u128)>,
     later: u64,
-    rows: u64,
+    /// Rows of all parts.
+    read: Arc<AtomicU64>,
     failed: bool,
 }
 
-impl Folder<'_> {
-    fn add(&mut self, row: ScannedRow<'_>) {
-        let Ok(hash) = hash(self.subject, &row, &mut self.scratch) else {
+impl Folder {
+    async fn scan_part(mut self, target: Arc<Target>, part: SharePart) -> Result<(), Error> {
+        let scan = Arc::clone(&self.scan);
+        let subject = scan.subjects.get(self.index);
+        let mut each = |row: ScannedRow<'_>| self.add(subject, &row);
+        let rows = target.scan_part(part, &mut each).await;
+        rows.map_err(Error::target(format!("reading the target's {}", self.name)))?;
+        self.fold();
+        if self.failed { Err(shape_error(&scan.plan, self.index, &scan.subjects)) } else { Ok(()) }
+    }
+
+    fn add(&mut self, subject: &Subject, row: &ScannedRow<'_>) {
+        let Ok(hash) = hash(subject, row, &mut self.scratch) else {
             self.failed = true;
             return;
         };
         self.later += u64::from(row.position.is_some_and(|position| position.lsn() > self.low));
-        self.rows += 1;
         self.hashed.push((row.id, hash));
         if self.hashed.len() >= FOLD_ROWS {
             self.fold();
@@ -76,13 +92,15 @@ impl Folder<'_> {
     }
 
     fn fold(&mut self) {
+        let count = u64::try_from(self.hashed.len()).unwrap_or(u64::MAX);
+        let rows = self.read.fetch_add(count, Ordering::Relaxed).saturating_add(count);
         let mut tally = self.scan.tally(self.index);
         for (id, hash) in self.hashed.drain(..) {
             tally.digest.add_target(&id, hash);
         }
         tally.later += std::mem::take(&mut self.later);
         drop(tally);
-        self.scan.watch.tell(Event::Target { entity: self.name.clone(), rows: self.rows });
+        self.scan.watch.tell(Event::Target { entity: self.name.clone(), rows });
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod log;
 mod order;
 mod row;
+mod script;
 pub(crate) mod sql;
 mod state;
 mod store;

@@ -236,6 +236,29 @@ impl Target {
         self.chunk_step(claim, step).await
     }
 
+    /// Takes a chunk that is ours back to where it was: the answer that brought it on was not whole,
+    /// and which rows of it are not there, nobody knows.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the chunk is not ours any more.
+    pub async fn rewind_chunk(
+        &self,
+        claim: &ChunkClaim,
+        last_key: Option<&[u8]>,
+        rows: u64,
+    ) -> Result<(), Error> {
+        let step = sqlx::query(
+            "update ficus.backfill_chunk
+             set last_key = $3, rows = $4, updated_at = clock_timestamp()
+             where id = $1 and owner_epoch = $2 and state = 'running'",
+        )
+        .bind(claim.chunk)
+        .bind(claim.epoch)
+        .bind(last_key)
+        .bind(i64::try_from(rows).unwrap_or(i64::MAX));
+        self.chunk_step(claim, step).await
+    }
+
     /// Ends the leases of an owner that is known to be gone, so that its chunks can be claimed at
     /// once. A wrong guess only costs work: whoever claims them fences the owner.
     ///

@@ -5,6 +5,7 @@
 //! one legacy table of an entity with several.
 
 mod observe;
+mod pages;
 mod reader;
 mod texts;
 mod totals;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub use observe::{Observed, ObservedRow};
+pub use pages::SharePart;
 use reader::{Tuple, read_copy};
 pub use texts::TextRow;
 pub use totals::{HeldBack, TotalOf, Totals};
@@ -26,7 +28,7 @@ pub use totals::{HeldBack, TotalOf, Totals};
 use crate::{
     Error, Target,
     statement::Ident,
-    writer::{LOCK_REPAIR, LOCK_SPACE_REPORT},
+    writer::{LOCK_REREAD, LOCK_SPACE_REPORT},
 };
 
 /// A row of a scan, while it is there.
@@ -70,13 +72,17 @@ pub struct ScannedPart<'a> {
     pub same_shape: bool,
 }
 
-/// How busy the backfill of some tables is.
+/// Who reads legacy rows beside a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChunkActivity {
-    /// Chunks that are planned or being read, and repairs that are under way.
+pub struct Activity {
+    /// Chunks of some tables that are planned or being read.
     pub unfinished: u64,
-    /// Changes whenever a chunk is planned, claimed or done, and when a repair begins.
+    /// Changes whenever a chunk is planned, claimed or done.
     pub signature: u64,
+    /// Who is reading single rows again, of any table.
+    pub rereading: u64,
+    /// Changes whenever one more begins to.
+    pub rereads: u64,
 }
 
 /// Reads one COPY; no time limit, because a scan takes as long as the table is large.
@@ -92,36 +98,17 @@ async fn begin(connection: &mut PgConnection) -> Result<(), Error> {
 }
 
 impl Target {
-    /// Reads all rows of a share, in no particular order; returns how many.
-    ///
-    /// # Errors
-    /// [`Error::Postgres`], [`Error::Corrupt`].
-    pub async fn scan_share(
-        &self,
-        entity: EntityId,
-        share: Option<u8>,
-        each: &mut (dyn FnMut(ScannedRow<'_>) + Send),
-    ) -> Result<u64, Error> {
-        let mut connection = self.own_connection().await?;
-        begin(&mut connection).await?;
-        let rows = self.copy_share(&mut connection, entity, share, None, each).await?;
-        close(connection).await;
-        Ok(rows)
-    }
-
-    /// `COPY` of a share, or of some ids of it.
+    /// `COPY` of a share, or of those of its rows that meet a condition.
     async fn copy_share(
         &self,
         connection: &mut PgConnection,
-        entity: EntityId,
-        share: Option<u8>,
-        ids: Option<&[Uuid]>,
+        (entity, share): (EntityId, Option<u8>),
+        only: &str,
         each: &mut (dyn FnMut(ScannedRow<'_>) + Send),
     ) -> Result<u64, Error> {
         let plan = self.entity(entity)?;
         let registered = self.registered(entity)?;
         let doing = format!("reading {}", plan.target_table);
-        let only = ids.map(id_list).unwrap_or_default();
         let Some(part) = share else {
             let columns = self.share_columns(entity, 0)?;
             let table = Ident::qualified(&plan.target_schema, &plan.target_table);
@@ -304,33 +291,38 @@ impl Target {
         Ok(keys)
     }
 
-    /// How busy the backfill of these tables is.
+    /// How busy the backfill of these tables is, and who reads single rows again.
     ///
     /// # Errors
     /// [`Error::Postgres`].
-    pub async fn chunk_activity(&self, tables: &[TableId]) -> Result<ChunkActivity, Error> {
+    pub async fn activity(&self, tables: &[TableId]) -> Result<Activity, Error> {
         let names: Result<Vec<String>, Error> =
             tables.iter().map(|table| self.table_name(*table)).collect();
         let row = sqlx::query(
-            "select count(*) filter (where c.state <> 'done' and r.state = 'running')
-                      + (select count(*) from pg_locks where locktype = 'advisory' and objsubid = 2
-                         and classid = $2::int4::oid and objid = $3::int4::oid and granted
-                         and database = (select oid from pg_database where datname = current_database()))
-                      as unfinished,
+            "select count(*) filter (where c.state <> 'done' and r.state = 'running') as unfinished,
                     coalesce(sum(c.owner_epoch), 0)::int8 + count(*)
-                      + count(*) filter (where c.state = 'done')
-                      + (select last_value + is_called::int from ficus.repair_serial) as signature
+                      + count(*) filter (where c.state = 'done') as signature,
+                    (select count(*) from pg_locks where locktype = 'advisory' and objsubid = 2
+                       and classid = $2::int4::oid and objid = $3::int4::oid and granted
+                       and database = (select oid from pg_database where datname = current_database()))
+                      as rereading,
+                    (select last_value + is_called::int from ficus.repair_serial) as rereads
              from ficus.backfill_chunk c join ficus.backfill_run r on r.id = c.run
              where c.source_table = any($1)",
         )
         .bind(names?)
         .bind(LOCK_SPACE_REPORT)
-        .bind(LOCK_REPAIR)
+        .bind(LOCK_REREAD)
         .fetch_one(self.pool())
         .await
         .map_err(Error::postgres("asking how far the backfill is"))?;
         let number = |name: &str| u64::try_from(row.get::<i64, _>(name)).unwrap_or(0);
-        Ok(ChunkActivity { unfinished: number("unfinished"), signature: number("signature") })
+        Ok(Activity {
+            unfinished: number("unfinished"),
+            signature: number("signature"),
+            rereading: number("rereading"),
+            rereads: number("rereads"),
+        })
     }
 
     /// How many quarantine entries of a table have no key: those that are open, and those that a

@@ -13,27 +13,29 @@ use crate::{
     Error, Target,
     domain::State,
     statement::Ident,
-    writer::{LOCK_REPAIR, LOCK_SPACE_REPORT},
+    writer::{LOCK_REREAD, LOCK_SPACE_REPORT},
 };
 
-/// Says that a repair is under way until it is dropped.
+/// Says that single rows are being read again until it is dropped.
 #[derive(Debug)]
-pub struct RepairLock {
+pub struct RereadLock {
     _connection: PgConnection,
 }
 
 impl Target {
-    /// Says that rows are about to be read and written beside the stream and the chunks, so that a
-    /// comparison meanwhile knows that positions of readings may not tell what they show.
+    /// Says that single rows are about to be read from the legacy server and written beside the
+    /// stream and the chunks. Such a row has the position of what capture had reached before the
+    /// reading, though it may show a later change; a comparison of totals, which sees no row by
+    /// itself, must know that none was read meanwhile.
     ///
     /// # Errors
     /// [`Error::Postgres`].
-    pub async fn begin_repair(&self) -> Result<RepairLock, Error> {
-        let beginning = || Error::postgres("beginning a repair");
+    pub async fn begin_rereading(&self) -> Result<RereadLock, Error> {
+        let beginning = || Error::postgres("saying that rows are read again");
         let mut connection = self.own_connection().await?;
         sqlx::query("select pg_advisory_lock_shared($1, $2)")
             .bind(LOCK_SPACE_REPORT)
-            .bind(LOCK_REPAIR)
+            .bind(LOCK_REREAD)
             .execute(&mut connection)
             .await
             .map_err(beginning())?;
@@ -41,7 +43,7 @@ impl Target {
             .execute(&mut connection)
             .await
             .map_err(beginning())?;
-        Ok(RepairLock { _connection: connection })
+        Ok(RereadLock { _connection: connection })
     }
 
     /// Takes rows back that it was not the engine that wrote: they get the oldest position there

@@ -17,8 +17,8 @@ use crate::{Error, statement::Statements};
 pub(crate) const LOCK_SPACE: i32 = 0x0F1C_0000;
 /// The chain of reports.
 pub(crate) const LOCK_SPACE_REPORT: i32 = LOCK_SPACE - 1;
-/// Beside the chain and the runner of the schedule: repairs, which share it.
-pub(crate) const LOCK_REPAIR: i32 = 3;
+/// Beside the chain and the runner of the schedule: whoever reads single rows again; they share it.
+pub(crate) const LOCK_REREAD: i32 = 3;
 /// Full comparisons that are under way, by their number.
 pub(crate) const LOCK_SPACE_RUN: i32 = LOCK_SPACE - 2;
 

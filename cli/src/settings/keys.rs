@@ -277,7 +277,7 @@ const MOVING: &[Key] = &[
         "reconcile.readers",
         Kind::Number(1, 64),
         Some("2"),
-        "parallel readers of the legacy server while comparing",
+        "parallel readers of each side while comparing",
     ),
     key(
         "reconcile.independent_rows",

@@ -35,6 +35,7 @@ fn every_error() -> Vec<Error> {
         Error::Timeout { doing: doing(), limit: Duration::from_secs(60) },
         Error::Lost { doing: doing(), source: None },
         Error::Protocol { doing: doing(), source: boxed() },
+        Error::Incomplete { doing: doing(), came: 999 },
         Error::Answer { doing: doing(), detail: "no row" },
         Error::NoKey { table: table() },
         Error::KeyType { table: table(), column: "Photo".to_owned(), sql_type: SqlType::Image },

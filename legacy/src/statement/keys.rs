@@ -92,5 +92,5 @@ fn selecting(columns: &str, source: Source<'_>, keys: &[LegacyRow]) -> Result<St
         rows.join(", "),
         join(equal, " AND "),
     );
-    Ok(Statement { text, parameters: binder.parameters })
+    Ok(Statement { text, parameters: binder.parameters }.counted())
 }

@@ -145,12 +145,12 @@ pub(super) fn bind(value: &LegacyValue<'_>, sql_type: &SqlType) -> Option<Bound>
             Bound::as_is(ColumnData::Time(Some(time)))
         }
         LegacyValue::Timestamp(ticks) => {
-            let text = iso_text(*ticks, fraction_digits(sql_type))?;
-            Bound::converted(Parameter::text(text), sql_type, Some(126))
+            let text = iso_text(*ticks, ' ', fraction_digits(sql_type))?;
+            Bound::converted(Parameter::text(text), sql_type, Some(121))
         }
         LegacyValue::TimestampOffset { utc_ticks, .. } => {
             // Offsets are compared as instants, so UTC will do.
-            let text = iso_text(*utc_ticks, fraction_digits(sql_type))?;
+            let text = iso_text(*utc_ticks, 'T', fraction_digits(sql_type))?;
             Bound::converted(Parameter::text(text + "Z"), sql_type, Some(127))
         }
         LegacyValue::Null | LegacyValue::Unchanged | LegacyValue::BrokenText(_) => return None,
@@ -177,11 +177,15 @@ fn fraction_digits(sql_type: &SqlType) -> usize {
     }
 }
 
-/// `2024-02-29T13:14:15.123`: ISO 8601, which SQL Server reads alike under every language.
-fn iso_text(ticks: i64, digits: usize) -> Option<String> {
+/// `2024-02-29 13:14:15.123`, or with a `T`: with the style that belongs to it, SQL Server reads it
+/// alike under every language and date format. (Style 126, the one with a `T` and without a zone,
+/// is not read everywhere that speaks TDS.)
+/// <https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql>
+fn iso_text(ticks: i64, separator: char, digits: usize) -> Option<String> {
     let seconds = ticks.div_euclid(TICKS_PER_SECOND);
     let fraction = format!("{:07}", ticks.rem_euclid(TICKS_PER_SECOND));
     let fraction: String = fraction.chars().take(digits).collect();
-    let time = chrono::DateTime::from_timestamp(seconds, 0)?.format("%Y-%m-%dT%H:%M:%S");
-    Some(if fraction.is_empty() { time.to_string() } else { format!("{time}.{fraction}") })
+    let form = format!("%Y-%m-%d{separator}%H:%M:%S");
+    let time = chrono::DateTime::from_timestamp(seconds, 0)?.format(&form).to_string();
+    Some(if fraction.is_empty() { time } else { format!("{time}.{fraction}") })
 }

@@ -109,14 +109,14 @@ pub(crate) fn range(
         if bounds.is_empty() { String::new() } else { format!(" WHERE {}", bounds.join(" AND ")) };
     let order = join(names, ", ");
     let text = format!("SELECT {top}{columns} FROM {table}{filter} ORDER BY {order}");
-    Ok(Statement { text, parameters: binder.parameters })
+    Ok(Statement { text, parameters: binder.parameters }.counted())
 }
 
 /// All rows of a table without a key, in no order.
 pub(crate) fn heap(source: Source<'_>) -> Statement {
     let columns = join(source.columns.iter().map(|column| selected(column, "")), ", ");
     let table = TableIdent::new(source.table);
-    Statement::plain(format!("SELECT {columns} FROM {table}"))
+    Statement::plain(format!("SELECT {columns} FROM {table}")).counted()
 }
 
 /// Every `rows`-th key, in key order.

@@ -209,7 +209,7 @@ fn names_are_quoted_so_that_they_stay_names() {
     assert_eq!(
         statement.text,
         "SELECT [k]]], CAST([Төлбөр ний] AS decimal(19,4)) AS [Төлбөр ний] \
-         FROM [dbo].[a]]b; DROP TABLE x--] ORDER BY [k]]]"
+         FROM [dbo].[a]]b; DROP TABLE x--] ORDER BY [k]]]; SELECT ROWCOUNT_BIG() AS [rows]"
     );
 }
 

@@ -16,6 +16,7 @@ fn readings(legacy: LegacySeen, target: TargetSeen) -> Readings {
         tombstone: None,
         quarantine: None,
         discarded: false,
+        stands: true,
         same_as_last: false,
     }
 }
@@ -24,6 +25,7 @@ const FENCE: Proof = Proof::Fence {
     low: Lsn::from_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 10]),
     passed: true,
     settled: true,
+    alone: true,
 };
 
 #[test]
@@ -54,21 +56,33 @@ fn a_later_sign_of_the_row_excuses_it() {
 fn equal_readings_agree_whatever_their_positions() {
     let mut later = readings(LegacySeen::Row, TargetSeen::Row(Some(at(99))));
     later.same = true;
-    let unknown = Proof::Fence { low: lsn(10), passed: false, settled: false };
+    let unknown = Proof::Fence { low: lsn(10), passed: false, settled: false, alone: false };
     assert_eq!(decide(&later, unknown), Decision::Agree);
     let absent = readings(LegacySeen::Absent, TargetSeen::Absent);
     assert_eq!(decide(&absent, unknown), Decision::Agree);
 }
 
 #[test]
-fn a_running_backfill_excuses_its_rows_only() {
-    let running = Proof::Fence { low: lsn(10), passed: true, settled: false };
-    let read = TargetSeen::Row(Some(Position::read_after(lsn(3))));
-    assert_eq!(decide(&readings(LegacySeen::Row, read), running), Decision::InFlight);
+fn a_running_backfill_excuses_rows_that_it_may_still_bring() {
+    let running = Proof::Fence { low: lsn(10), passed: true, settled: false, alone: true };
     let absent = TargetSeen::Absent;
     assert_eq!(decide(&readings(LegacySeen::Row, absent), running), Decision::InFlight);
     let streamed = readings(LegacySeen::Row, TargetSeen::Row(Some(at(3))));
     assert_eq!(decide(&streamed, running), Decision::Different(DifferenceKind::Changed));
+}
+
+#[test]
+fn what_was_read_after_the_marker_is_excused_and_what_was_there_before_is_not() {
+    let read = TargetSeen::Row(Some(Position::read_after(lsn(3))));
+    let mut row = readings(LegacySeen::Row, read);
+    assert_eq!(decide(&row, FENCE), Decision::Different(DifferenceKind::Changed));
+    row.stands = false;
+    assert_eq!(decide(&row, FENCE), Decision::InFlight);
+    let mut gone = readings(LegacySeen::Row, TargetSeen::Absent);
+    gone.tombstone = Some(Position::read_after(lsn(3)));
+    assert_eq!(decide(&gone, FENCE), Decision::Different(DifferenceKind::Missing));
+    gone.stands = false;
+    assert_eq!(decide(&gone, FENCE), Decision::InFlight);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 use mapping::{
     key::CanonicalKey,
     plan::{EntityId, EntityPlan},
+    position::Position,
 };
 use target::compare::TextRow;
 use uuid::Uuid;
@@ -122,8 +123,9 @@ impl Meant {
         };
         // What is on its way, and what nobody can tell to be current, is not compared.
         let is_current = match proof {
-            Proof::Fence { low, passed, settled } => {
-                passed && settled && target.position.is_some_and(|at| at.lsn() <= low)
+            Proof::Fence { low, passed, .. } => {
+                let stands = |at: Position| !at.is_read() || half.before.get(&id) == Some(target);
+                passed && target.position.is_some_and(|at| at.lsn() <= low && stands(at))
             }
             Proof::Twice => true,
         };

@@ -35,6 +35,9 @@ pub(super) struct Half {
     /// By key and legacy column (`Table.Column`).
     pub(super) legacy: HashMap<CanonicalKey, HashMap<String, Option<String>>>,
     pub(super) ids: HashMap<CanonicalKey, Uuid>,
+    /// The target's rows before the marker was written: one that was read from the table may show
+    /// a later change than its position says, but not one after that.
+    pub(super) before: HashMap<Uuid, TextRow>,
     pub(super) target: HashMap<Uuid, TextRow>,
     /// The legacy keys behind ids that are referred to.
     pub(super) referred: HashMap<Uuid, String>,
@@ -47,6 +50,7 @@ impl Half {
             keys,
             legacy: HashMap::new(),
             ids: HashMap::new(),
+            before: HashMap::new(),
             target: HashMap::new(),
             referred: HashMap::new(),
         }
@@ -54,6 +58,22 @@ impl Half {
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The target's rows as they are now.
+    async fn read_target(
+        &mut self,
+        scan: &Scan,
+        link: &Link,
+        names: &[&str],
+    ) -> Result<HashMap<Uuid, TextRow>, Error> {
+        let entries: Vec<_> = self.keys.iter().map(|key| (self.entity, key.clone())).collect();
+        let ids = scan.ids.look_up(&entries).await?;
+        let known = self.keys.iter().cloned().zip(ids);
+        self.ids = known.filter_map(|(key, id)| Some((key, id?))).collect();
+        let ids: Vec<Uuid> = self.ids.values().copied().collect();
+        let rows = link.target.read_texts(self.entity, names, &ids).await;
+        rows.map_err(Error::target("reading target rows as text"))
     }
 }
 
@@ -79,6 +99,10 @@ impl Pass for Texts<'_> {
                 !texts.iter().any(|(name, text)| name.ends_with(GC_RECORD) && text.is_some())
                     || plan.deleted_at.is_some()
             });
+            if link.no_fence().is_none() {
+                half.before =
+                    half.read_target(&self.scan, link, &columns(plan, &rules.columns)).await?;
+            }
         }
         Ok(())
     }
@@ -87,14 +111,8 @@ impl Pass for Texts<'_> {
         for half in &mut self.halves {
             let Some(plan) = entity(&self.scan.plan, half.entity) else { continue };
             let Some(rules) = self.rules.entity(&plan.name) else { continue };
-            let entries: Vec<_> = half.keys.iter().map(|key| (half.entity, key.clone())).collect();
-            let ids = self.scan.ids.look_up(&entries).await?;
-            let known = half.keys.iter().cloned().zip(ids);
-            half.ids = known.filter_map(|(key, id)| Some((key, id?))).collect();
-            let ids: Vec<Uuid> = half.ids.values().copied().collect();
             let names = columns(plan, &rules.columns);
-            let rows = link.target.read_texts(half.entity, &names, &ids).await;
-            half.target = rows.map_err(Error::target("reading target rows as text"))?;
+            half.target = half.read_target(&self.scan, link, &names).await?;
             let is_reference = |name: &&str| {
                 let of = |rule: &ColumnRule| {
                     rule.target == **name && matches!(rule.meaning, Meaning::Ref { .. })

@@ -64,7 +64,7 @@ fn pass(world: &mut World, scope: &Scope<'_>) -> Vec<(u32, Decision)> {
     let mut legacy: Vec<LegacyReading> = Vec::new();
     let mut changed = BTreeSet::new();
     let is_scan = !matches!(scope, Scope::Only(_));
-    let mut target = world::Snapshot::default();
+    let (mut before, mut target) = (world::Snapshot::default(), world::Snapshot::default());
     loop {
         world.noise();
         match cycle.step() {
@@ -88,14 +88,16 @@ fn pass(world: &mut World, scope: &Scope<'_>) -> Vec<(u32, Decision)> {
                         }
                     }
                 }
-                cycle.legacy_read(world.chunks());
+                before = world.snapshot();
+                world.noise();
+                cycle.legacy_read(world.beside());
             }
             Step::PutMarker => cycle.marker(Some(world.put_marker())),
             Step::AwaitStream(marker) => cycle.stream(world.await_stream(marker)),
             Step::ReadTarget => {
                 target = world.snapshot();
                 world.noise();
-                cycle.target_read(world.chunks());
+                cycle.target_read(world.beside());
             }
             Step::Decide(proof) => {
                 if is_scan {
@@ -103,9 +105,9 @@ fn pass(world: &mut World, scope: &Scope<'_>) -> Vec<(u32, Decision)> {
                     let keys = suspects(&legacy, &target, &changed);
                     return keys.into_iter().map(|key| (key, Decision::InFlight)).collect();
                 }
-                let decided = legacy
-                    .iter()
-                    .map(|reading| (reading.key, decide(&readings(reading, &target), proof)));
+                let decided = legacy.iter().map(|reading| {
+                    (reading.key, decide(&readings(reading, (&before, &target)), proof))
+                });
                 return decided.collect();
             }
         }
@@ -142,7 +144,10 @@ fn suspects(
     in_suspects.chain(rejected).collect()
 }
 
-fn readings(reading: &LegacyReading, snapshot: &world::Snapshot) -> Readings {
+fn readings(
+    reading: &LegacyReading,
+    (before, snapshot): (&world::Snapshot, &world::Snapshot),
+) -> Readings {
     let row = snapshot.rows.get(&reading.key);
     Readings {
         legacy: match reading.content {
@@ -155,6 +160,8 @@ fn readings(reading: &LegacyReading, snapshot: &world::Snapshot) -> Readings {
         tombstone: snapshot.tombstones.get(&reading.key).copied(),
         quarantine: snapshot.quarantine.get(&reading.key).copied(),
         discarded: false,
+        stands: before.shows(reading.key) == snapshot.shows(reading.key)
+            || snapshot.shows(reading.key).is_none_or(|(_, position)| !position.is_read()),
         same_as_last: false,
     }
 }

@@ -170,6 +170,11 @@ mod tests {
         all.remove(2);
         assert_eq!(verify(&all, true).0, [Broken::Gap { number: 4 }]);
 
+        // With the next one made to follow the one before.
+        let before = all[1].hash;
+        all[2].previous = Some(before);
+        assert_eq!(verify(&all, true).0, [Broken::Changed { number: 4 }]);
+
         let mut all = links(5);
         let body = "{}".to_owned();
         let previous = all[1].previous;

@@ -93,3 +93,21 @@ fn a_row_of_another_shape_is_refused() {
     assert_eq!(id_of(&row(&[ID])), Ok([1; 16]));
     assert_eq!(id_of(&row(&[None])), Err(BadShape));
 }
+
+#[test]
+fn whether_a_row_is_soft_deleted_counts_where_no_column_says_it() {
+    let some = comparer(&[Compare::Exact, Compare::Presence]);
+    let a = row(&[ID, Some(b"2020")]);
+    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    some.compared(&a, false, &mut there).unwrap();
+    some.compared(&a, true, &mut gone).unwrap();
+    assert_ne!(there, gone);
+}
+
+#[test]
+fn a_row_without_its_parent_equals_no_row_that_has_one_of_zeros() {
+    let exact = comparer(&[Compare::Exact, Compare::Exact]);
+    let zeros = row(&[ID, Some(&[0; 16])]);
+    let hash = exact.hash(&zeros, false, &mut Vec::new()).unwrap();
+    assert_ne!(Comparer::hash_unresolved(hash), hash);
+}

@@ -18,6 +18,7 @@ mod mutants;
 mod objects;
 mod paranoid;
 mod quick;
+mod racing;
 mod repair;
 mod resume;
 mod since;

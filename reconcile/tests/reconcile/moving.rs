@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reconcile::{Selection, Settings, Verdict, Watch};
+use reconcile::{Exit, Selection, Settings, Verdict, Watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{follow::follow_counted, lab::Lab};
@@ -22,7 +22,8 @@ async fn rows_in_flight_are_never_called_different() {
     let stream = follow_counted(&lab, (from, &carried), Duration::from_millis(20), stop.clone());
     let writer = spacehub::demo::writer::Writer::new(&lab.database, &lab.demo, 11);
     let began = std::time::Instant::now();
-    let writing = tokio::spawn(at_full_speed(writer, Arc::clone(&carried), quiet.clone()));
+    let bound = (Arc::clone(&carried), 1_000);
+    let writing = tokio::spawn(at_full_speed(writer, bound, quiet.clone()));
     let comparing = async {
         let settings = Settings { patience: Duration::from_secs(3), ..Lab::settings() };
         let mut again = 0;
@@ -48,17 +49,67 @@ async fn rows_in_flight_are_never_called_different() {
     tokio::join!(stream, comparing);
 }
 
-/// Writes as fast as it can, but no further ahead than the stream carries: what only waits tries
-/// nothing. Returns the transactions.
+/// Nobody holds this writer back. It writes many times more than the stream of these tests carries,
+/// so runs can't decide where rows move: then they say so, and never that anything differs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_outruns_the_stream_leaves_runs_undecided_and_none_wrong() {
+    let lab = Lab::filled(500).await;
+    let from = lab.database.log().captured_lsn();
+    let (stop, quiet) = (CancellationToken::new(), CancellationToken::new());
+    let carried = Arc::new(AtomicU64::new(0));
+    let stream = follow_counted(&lab, (from, &carried), Duration::ZERO, stop.clone());
+    let writer = spacehub::demo::writer::Writer::new(&lab.database, &lab.demo, 12);
+    let began = std::time::Instant::now();
+    let until = quiet.clone();
+    let writing = std::thread::spawn(move || {
+        let mut writer = writer;
+        while !until.is_cancelled() {
+            writer.step().unwrap();
+        }
+        writer.finish().unwrap().transactions
+    });
+    let comparing = async {
+        let settings = Settings {
+            patience: Duration::from_millis(300),
+            capture_patience: Duration::from_secs(1),
+            ..Lab::settings()
+        };
+        let (mut equal, mut again) = (0, 0);
+        for _ in 0..20 {
+            let report = compare_some(&lab, &settings, &["users"]).await;
+            assert_ne!(report.verdict, Verdict::Different, "{}", report.to_text());
+            let is_equal = report.verdict == Verdict::Equal;
+            assert_eq!(Exit::from(report.verdict).code(), if is_equal { 0 } else { 2 });
+            equal += u32::from(is_equal);
+            again += report.entities.iter().map(|entity| entity.read_again).sum::<u64>();
+        }
+        assert!(again > 0, "nothing was in flight, so nothing was tried");
+        quiet.cancel();
+        let (written, carried) = (writing.join().unwrap(), carried.load(Ordering::Relaxed));
+        let a_second = |count: u64| u128::from(count) * 1_000 / began.elapsed().as_millis();
+        println!(
+            "{written} transactions, {} a second, {} of them carried; {equal} of 20 runs equal, \
+             the others in flight; {again} rows were read again",
+            a_second(written),
+            a_second(carried)
+        );
+    };
+    tokio::select! {
+        () = stream => unreachable!("nobody stops the stream"),
+        () = comparing => {}
+    }
+}
+
+/// Writes as fast as it can, but not so many transactions further ahead than the stream carries:
+/// what only waits tries nothing. Returns the transactions.
 async fn at_full_speed(
     mut writer: spacehub::demo::writer::Writer,
-    carried: Arc<AtomicU64>,
+    (carried, ahead_max): (Arc<AtomicU64>, u64),
     stop: CancellationToken,
 ) -> u64 {
-    const AHEAD_MAX: u64 = 1_000;
     while !stop.is_cancelled() {
         let written = writer.counts().transactions;
-        if written.saturating_sub(carried.load(Ordering::Relaxed)) < AHEAD_MAX {
+        if written.saturating_sub(carried.load(Ordering::Relaxed)) < ahead_max {
             writer.step().unwrap();
             tokio::task::yield_now().await;
         } else {
@@ -69,12 +120,16 @@ async fn at_full_speed(
 }
 
 pub(crate) async fn compare(lab: &Lab, settings: &Settings) -> reconcile::Report {
+    compare_some(lab, settings, &[]).await
+}
+
+async fn compare_some(lab: &Lab, settings: &Settings, names: &[&str]) -> reconcile::Report {
     reconcile::run(
         settings,
         &lab.source(),
         Arc::clone(&lab.target),
         Arc::clone(&lab.plan),
-        &Selection::default(),
+        &Selection { names: names.iter().map(ToString::to_string).collect() },
         &Watch::nobody(),
     )
     .await

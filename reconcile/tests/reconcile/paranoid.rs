@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mapping::file::MappingFile;
 use reconcile::{Settings, Verdict, paranoid::Rules};
 
-use crate::lab::Lab;
+use crate::{lab::Lab, racing::Payment};
 
 fn settings(rows: u64) -> Settings {
     let rules = Arc::new(Rules::read(&spacehub::mappings()));
@@ -28,6 +28,20 @@ async fn the_two_comparisons_agree_on_the_true_mapping() {
     assert_eq!(not_covered, ["files.content"], "{not_covered:?}");
     let text = report.to_text();
     assert!(text.contains("independent check"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_soft_delete_took_from_the_legacy_row_is_not_missed() {
+    let lab = Lab::filled(1_000).await;
+    let kept = "select count(*)::text from payments where deleted_at is not null
+                and coalesce(tenant_id, property_owner_id) is not null";
+    assert_eq!(lab.text(kept).await, "0");
+    let payment = Payment::nth(&lab, 20);
+    payment.soft_delete();
+    payment.read_again().await;
+    assert_eq!(lab.text(kept).await, "1", "the target keeps the payer");
+    let report = lab.run(&settings(1_000_000), &["payments"]).await;
+    assert_eq!(report.verdict, Verdict::Equal, "{}", report.to_text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use reconcile::{Evidence, Report, Settings, Tier, Verdict, paranoid::Rules};
 use tokio_util::sync::CancellationToken;
 
-use crate::{follow::follow, lab::Lab};
+use crate::{
+    follow::follow,
+    lab::Lab,
+    racing::{Payment, run_beside},
+};
 
 fn quick() -> Settings {
     let rules = Rules::read(&spacehub::mappings());
@@ -122,6 +126,25 @@ async fn totals_that_move_are_never_called_different() {
         stop.cancel();
     };
     tokio::join!(stream, comparing);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_are_added_up_again_when_rows_were_read_again_beside() {
+    let lab = Lab::filled(1_000).await;
+    heal(&lab, "Payment").await;
+    let settings = Settings { patience: Duration::from_secs(20), ..quick() };
+    let payment = Payment::nth(&lab, 20);
+    let beside = async |marker: usize| {
+        if marker == 1 {
+            let lock = lab.target.begin_rereading().await.unwrap();
+            payment.set_amount(1_000);
+            payment.read_again().await;
+            drop(lock);
+        }
+    };
+    let (report, markers) = run_beside(&lab, (&settings, &["payments"]), beside).await;
+    assert_eq!(report.verdict, Verdict::Equal, "{}", report.to_text());
+    assert!(markers > 1, "the first pass decides nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reconcile::{Compared, DifferenceKind, Repaired, Terms, Verdict, Watch};
 
-use crate::lab::Lab;
+use crate::{lab::Lab, racing::Payment};
 
 const ROWS: u64 = 2_000;
 
@@ -127,6 +127,24 @@ async fn what_is_newer_here_is_not_overwritten() {
     assert_eq!((done.read, done.applied, done.stale), (1, 0, 1), "{done:?}");
     let total = lab.text("select monthly_total::text from contracts order by id limit 1").await;
     assert_eq!(total, "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_by_now_is_left_to_the_stream_unless_extra_rows_go() {
+    let lab = Lab::filled(ROWS).await;
+    let payment = Payment::nth(&lab, 20);
+    payment.set_amount(7);
+    let compared = lab.compare(&Lab::settings(), &["payments"]).await;
+    assert_eq!(compared.repairs.len(), 1, "{}", compared.report.to_text());
+    payment.delete();
+    let count = lab.text("select count(*)::text from payments").await;
+    let done = repair(&lab, &compared, false).await;
+    assert_eq!((done.gone, done.applied), (1, 0), "{done:?}");
+    assert_eq!(lab.text("select count(*)::text from payments").await, count);
+    let done = repair(&lab, &compared, true).await;
+    assert_eq!((done.gone, done.applied), (0, 1), "{done:?}");
+    let report = lab.run(&Lab::settings(), &["payments"]).await;
+    assert_eq!(report.verdict, Verdict::Equal, "{}", report.to_text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

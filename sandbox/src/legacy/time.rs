@@ -86,7 +86,7 @@ pub(crate) fn from_datetime2(days: u32, units: u64, scale: u8) -> Option<i64> {
     Some(i64::from(from_date(days)?) * DAY + in_day)
 }
 
-/// ISO 8601 without a zone, at most `digits` fractional digits: what style 126 reads.
+/// ISO 8601 without a zone, at most `digits` fractional digits: what styles 126 and, with a space, 121 read.
 pub(crate) fn parse_iso(text: &str, digits: usize) -> Option<i64> {
     let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     if fraction > digits {

@@ -259,6 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 token::done(&mut self.payload, which, done::MORE, 0);
                 return Ok((Some(SqlError::injected(number)), None));
             }
+            self.session.last_count = rows.unwrap_or_default();
             let rows = rows.filter(|_| !self.session.nocount);
             if index + 1 == count && !request.procedure {
                 return Ok((None, rows));
@@ -291,8 +292,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.send(false).await?;
                 self.pause(delay).await?;
             }
+            let before = self.payload.len();
             if self.attention || !cursor.write_next(&mut self.payload) {
                 return Ok(Ok(sent));
+            }
+            if range.is_some() && self.shared.faults.take_loss(sent) {
+                self.payload.truncate(before);
             }
             sent += 1;
             if self.payload.len() >= BUFFER_LENGTH {

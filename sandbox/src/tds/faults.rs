@@ -36,6 +36,8 @@ struct More {
     late: Option<(u64, u32)>,
     /// After a range's DONE, an error.
     after_done: Option<u32>,
+    /// After so many rows of a range, one that does not arrive.
+    loss: Option<u64>,
     /// A range of this table and of more rows than this takes so long to begin.
     stall: Option<(String, u64, Duration)>,
 }
@@ -81,6 +83,12 @@ impl Faults {
         self.more().after_done = Some(number);
     }
 
+    /// The ordered range that is the first to have sent this many rows loses the next one, once: the
+    /// server has counted it, and it does not arrive.
+    pub fn lose_row_after(&self, rows: u64) {
+        self.more().loss = Some(rows);
+    }
+
     /// Statements with this text in them that ask for an ordered range of more than so many rows
     /// say nothing for this long, until [`Faults::mend`].
     pub fn stall_ranges_above(&self, containing: &str, rows: u64, delay: Duration) {
@@ -109,6 +117,10 @@ impl Faults {
     pub(super) fn take_late(&self, sent: u64) -> Option<u32> {
         let mut more = self.more();
         more.late.take_if(|(rows, _)| *rows == sent).map(|(_, number)| number)
+    }
+
+    pub(super) fn take_loss(&self, sent: u64) -> bool {
+        self.more().loss.take_if(|rows| *rows == sent).is_some()
     }
 
     pub(super) fn take_after_done(&self) -> Option<u32> {

@@ -62,7 +62,8 @@ impl Target {
         begin(&mut connection).await?;
         for ids in ids.chunks(CHUNK) {
             let rows = &mut observed.rows;
-            self.copy_share(&mut connection, entity, share, Some(ids), &mut |row| {
+            let only = super::id_list(ids);
+            self.copy_share(&mut connection, (entity, share), &only, &mut |row| {
                 let kept = ObservedRow {
                     fields: row.fields.to_vec(),
                     position: row.position,

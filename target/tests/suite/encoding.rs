@@ -1,18 +1,19 @@
 //! One encoding (law 5): what mapping writes is what Postgres gives back, byte for byte.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mapping::{
     catalog::{Catalog, Column, LegacyTable, SqlType, Table},
     file::MappingFile,
-    plan::{Context, ObjectTypes, Outcome, Plan, SourceChange, SourceOp},
+    plan::{Context, EntityId, ObjectTypes, Outcome, Plan, SourceChange, SourceOp},
+    position::Position,
     row::{Batches, fields},
     value::{Decimal, LegacyValue},
 };
 use sandbox::postgres::{SUPERUSER, fresh_database};
 use secrecy::SecretString;
 use sqlx::{PgPool, Row as _};
-use target::{Batch, ProductMigration, Target};
+use target::{Batch, ProductMigration, Target, compare::ScannedRow};
 use uuid::Uuid;
 
 use crate::lab::at;
@@ -298,14 +299,9 @@ async fn every_type_comes_back_as_it_went_in() {
     target.fill_known(&mut expected).await.expect("ids");
     let part = expected.into_inner().remove(0);
     let entity = part.entity;
-    let mut found = std::collections::HashMap::new();
-    target
-        .scan_share(entity, None, &mut |row| {
-            found.insert(row.id, (row.fields.to_vec(), row.position));
-        })
-        .await
-        .expect("a scan");
-    assert_eq!(found.len(), samples.len() + 1);
+    let (found, parts) = scan(&target, entity, 3).await;
+    let samples_count = samples.len();
+    assert_eq!((found.len(), parts), (samples_count + 1, 1), "a small table is not cut");
     for row in &part.rows {
         let mapped = &part.fields[row.fields.clone()];
         let id: [u8; 16] = fields(mapped).next().flatten().expect("an id").try_into().expect("16");
@@ -328,4 +324,32 @@ async fn every_type_comes_back_as_it_went_in() {
         let found: Vec<String> = (0..texts.len()).map(|index| row.get(index)).collect();
         assert_eq!(found, texts);
     }
+
+    // A large one is, and every row is in one part.
+    sqlx::query(
+        "insert into samples (id, a_text)
+         select gen_random_uuid(), repeat('x', 100) from generate_series(1, 40000)",
+    )
+    .execute(&pool)
+    .await
+    .expect("rows");
+    let (found, parts) = scan(&target, entity, 3).await;
+    assert_eq!((found.len(), parts), (samples_count + 1 + 40_000, 3));
+}
+
+type Rows = HashMap<[u8; 16], (Vec<u8>, Option<Position>)>;
+
+/// All rows, and in how many parts they were read.
+async fn scan(target: &Target, entity: EntityId, parts_max: usize) -> (Rows, usize) {
+    let mut found = Rows::new();
+    let parts = target.cut_share(entity, None, parts_max).await.expect("parts");
+    let count = parts.len();
+    for part in parts {
+        let mut each = |row: ScannedRow<'_>| {
+            let twice = found.insert(row.id, (row.fields.to_vec(), row.position));
+            assert_eq!(twice, None, "a row is in one part");
+        };
+        target.scan_part(part, &mut each).await.expect("a scan");
+    }
+    (found, count)
 }

@@ -109,6 +109,12 @@ async fn chunks_are_claimed_once_and_fenced() {
     assert!(matches!(lab.target.apply(late.batch).await, Err(Error::Fenced { .. })));
     let again = lab.target.claim_chunk(run, None, "c", lease).await.expect("c").expect("a chunk");
     assert_eq!((again.chunk, again.last_key.as_deref(), again.rows), (a.chunk, Some(&b"A"[..]), 1));
+    assert!(matches!(lab.target.rewind_chunk(&a, None, 0).await, Err(Error::Fenced { .. })));
+    for (last_key, rows) in [(None, 0), (Some(&b"A"[..]), 1)] {
+        lab.target.rewind_chunk(&again, last_key, rows).await.expect("taken back");
+        let chunk = &lab.target.chunks(run).await.expect("chunks")[0];
+        assert_eq!((chunk.last_key.as_deref(), chunk.rows), (last_key, rows));
+    }
     row("B").checkpoint(step(&again, true)).apply(&lab.target).await;
     assert!(!lab.target.finish_run(run).await.expect("not yet"));
     row("C").checkpoint(step(&b, true)).apply(&lab.target).await;

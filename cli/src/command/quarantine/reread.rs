@@ -10,9 +10,10 @@ use mapping::{
     value::LegacyValue,
 };
 use target::{
-    Batch, QuarantineEntry,
+    Batch, QuarantineEntry, Target,
     batch::{LeftOut, ReadCounts},
     quarantine::Entry,
+    repair::RereadLock,
 };
 
 use crate::{exit::usage, parts, settings::Settings};
@@ -22,6 +23,8 @@ pub(super) struct Rows {
     session: Session,
     plan: Arc<Plan>,
     object_types: ObjectTypes,
+    /// Comparisons of totals by other processes are told as long as this one may read.
+    _lock: RereadLock,
 }
 
 impl Rows {
@@ -29,9 +32,16 @@ impl Rows {
         settings: &Settings,
         plan: &Arc<Plan>,
         object_types: &ObjectTypes,
+        target: &Target,
     ) -> anyhow::Result<Self> {
+        let lock = target.begin_rereading().await?;
         let session = Session::connect(&parts::legacy(settings)?).await?;
-        Ok(Self { session, plan: Arc::clone(plan), object_types: object_types.clone() })
+        Ok(Self {
+            session,
+            plan: Arc::clone(plan),
+            object_types: object_types.clone(),
+            _lock: lock,
+        })
     }
 
     /// What the row of an entry is now. What capture had reached before the read is visible in it,

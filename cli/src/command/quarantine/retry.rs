@@ -36,7 +36,7 @@ pub(super) async fn run(
     entries.sort_by_key(|entry| (entry.position, entry.id));
     parts::learn_object_types(settings, target).await?;
     let object_types = target.object_types().await?;
-    let mut again = Again::new(args, settings, plan, object_types)?;
+    let mut again = Again::new(args, settings, (target, plan), object_types)?;
     let (mut closed, mut stay) = (BTreeMap::new(), Vec::new());
     for entry in &entries {
         let batch = again.batch(&target.quarantine_get(entry.id).await?).await?;
@@ -101,6 +101,7 @@ async fn chosen(args: &RetryArgs, target: &Target, plan: &Plan) -> anyhow::Resul
 struct Again<'a> {
     args: &'a RetryArgs,
     settings: &'a Settings,
+    target: &'a Target,
     plan: &'a Arc<Plan>,
     messages: Rereader,
     object_types: ObjectTypes,
@@ -112,7 +113,7 @@ impl<'a> Again<'a> {
     fn new(
         args: &'a RetryArgs,
         settings: &'a Settings,
-        plan: &'a Arc<Plan>,
+        (target, plan): (&'a Target, &'a Arc<Plan>),
         object_types: ObjectTypes,
     ) -> anyhow::Result<Self> {
         let prefix = settings.text("kafka.topic_prefix").unwrap_or_default();
@@ -120,7 +121,7 @@ impl<'a> Again<'a> {
         consumer.modes = crate::command::consume::modes(settings)?;
         consumer.drift = crate::command::consume::drift(settings)?;
         let messages = Rereader::new(&consumer, Arc::clone(plan), object_types.clone());
-        Ok(Self { args, settings, plan, messages, object_types, rows: None })
+        Ok(Self { args, settings, target, plan, messages, object_types, rows: None })
     }
 
     async fn batch(&mut self, full: &FullEntry) -> anyhow::Result<Batch> {
@@ -128,12 +129,14 @@ impl<'a> Again<'a> {
             let rows = match &mut self.rows {
                 Some(rows) => rows,
                 none => {
-                    let opened = Rows::open(self.settings, self.plan, &self.object_types).await;
+                    let opened =
+                        Rows::open(self.settings, self.plan, &self.object_types, self.target).await;
                     none.insert(opened.context("reading rows anew needs the legacy server")?)
                 }
             };
             return rows.read(&full.entry).await;
         }
+        // What was received shows nothing later than its own position, so nobody has to be told.
         let Some((topic, partition, offset)) = &full.entry.source else {
             return Ok(Batch::default());
         };

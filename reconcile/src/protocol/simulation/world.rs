@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mapping::position::{Lsn, Position};
-
-use super::super::Chunks;
+use target::compare::Activity;
 
 /// What is wrong with a cold row before the run begins.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +30,29 @@ struct Chunk {
     keys: Vec<u32>,
 }
 
+/// A row that is read again, and not as a part of a chunk.
+#[derive(Clone, Copy)]
+struct Reread {
+    key: u32,
+    low: Lsn,
+    /// What was read, once it was.
+    content: Option<Option<u64>>,
+}
+
 /// The target as one snapshot shows it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
     pub(super) rows: BTreeMap<u32, (u64, Position)>,
     pub(super) tombstones: BTreeMap<u32, Position>,
     pub(super) quarantine: BTreeMap<u32, Position>,
+}
+
+impl Snapshot {
+    /// The row, or that it is gone, with the position of what made it so.
+    pub(super) fn shows(&self, key: u32) -> Option<(Option<u64>, Position)> {
+        let row = self.rows.get(&key).map(|(content, position)| (Some(*content), *position));
+        row.or_else(|| Some((None, *self.tombstones.get(&key)?)))
+    }
 }
 
 /// The whole system.
@@ -55,6 +71,7 @@ pub(super) struct World {
     target: Snapshot,
     chunk: Option<Chunk>,
     chunks_finished: u64,
+    reread: Option<Reread>,
 }
 
 /// Contents that the mapping rejects.
@@ -84,6 +101,7 @@ impl World {
             target: Snapshot::default(),
             chunk: None,
             chunks_finished: 0,
+            reread: None,
         };
         for key in 0..hot + cold {
             let content = world.below(1_000_000) * 7 + 1;
@@ -137,6 +155,9 @@ impl World {
     /// The writers stop and the backfill ends; the stream catches up in its own time.
     pub(super) fn calm_down(&mut self) {
         self.hot = 0;
+        while self.reread.is_some() {
+            self.reread();
+        }
         while self.chunk.is_some() {
             self.backfill();
         }
@@ -169,8 +190,9 @@ impl World {
         self.legacy.get(&key).copied()
     }
 
-    pub(super) fn chunks(&self) -> Chunks {
-        Chunks { unfinished: u64::from(self.chunk.is_some()), finished: self.chunks_finished }
+    pub(super) fn beside(&self) -> Activity {
+        let unfinished = u64::from(self.chunk.is_some());
+        Activity { unfinished, signature: self.chunks_finished, ..Activity::default() }
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -211,11 +233,12 @@ impl World {
     }
 
     fn act(&mut self) {
-        match self.below(8) {
+        match self.below(10) {
             0..=2 if self.hot > 0 => self.write(),
             3 => self.captured = (self.captured + 2).min(self.log.len()),
             4 | 5 if !self.is_stalled => self.apply_next(),
             6 => self.backfill(),
+            7 | 8 => self.reread(),
             _ => self.redeliver(),
         }
     }
@@ -260,7 +283,7 @@ impl World {
             target.tombstones.get(&key).copied(),
             target.quarantine.get(&key).copied(),
         ];
-        if known.into_iter().flatten().any(|known| known >= position) {
+        if known.into_iter().flatten().any(|known| !position.replaces(&known)) {
             return;
         }
         match content {
@@ -273,6 +296,25 @@ impl World {
                 target.quarantine.remove(&key);
                 target.rows.remove(&key);
                 target.tombstones.insert(key, position);
+            }
+        }
+    }
+
+    /// One action of a repair, a retry or a reselect: ask what is captured, read a row, write it.
+    fn reread(&mut self) {
+        let low = self.max_lsn().unwrap_or_default();
+        match self.reread.take() {
+            None if self.hot > 0 => {
+                let key = u32::try_from(self.below(u64::from(self.hot))).unwrap();
+                self.reread = Some(Reread { key, low, content: None });
+            }
+            None => {}
+            Some(Reread { content: None, key, low }) => {
+                let content = Some(self.legacy.get(&key).copied());
+                self.reread = Some(Reread { key, low, content });
+            }
+            Some(Reread { content: Some(content), key, low }) => {
+                self.apply(key, content, Position::read_after(low));
             }
         }
     }

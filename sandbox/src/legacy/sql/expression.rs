@@ -66,11 +66,12 @@ fn convert(from: Typed, target: SqlType, style: Option<&str>) -> Result<Option<T
         (_, _, LegacyValue::Null) => LegacyValue::Null,
         (
             SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2 { .. },
-            Some("126"),
+            Some("121"),
             LegacyValue::Text(text),
         ) => {
             let digits = if matches!(target, SqlType::DateTime2 { .. }) { 7 } else { 3 };
-            LegacyValue::Timestamp(time::parse_iso(&text, digits).ok_or_else(failed)?)
+            let iso = text.replacen(' ', "T", 1);
+            LegacyValue::Timestamp(time::parse_iso(&iso, digits).ok_or_else(failed)?)
         }
         (SqlType::DateTimeOffset { .. }, Some("127"), LegacyValue::Text(text)) => {
             let utc = text.strip_suffix('Z').and_then(|text| time::parse_iso(text, 7));

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     open: Option<Open>,
     /// `SET NOCOUNT ON`.
     pub(crate) nocount: bool,
+    /// Rows of the last statement: `ROWCOUNT_BIG()`.
+    pub(crate) last_count: u64,
 }
 
 /// An open transaction.
@@ -35,7 +37,8 @@ struct Open {
 
 impl Session {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, isolation: Isolation::ReadCommitted, open: None, nocount: false }
+        let isolation = Isolation::ReadCommitted;
+        Self { database, isolation, open: None, nocount: false, last_count: 0 }
     }
 
     pub(crate) fn database(&self) -> &Database {

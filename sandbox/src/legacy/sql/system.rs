@@ -35,9 +35,10 @@ pub(super) enum Known {
     MinLsn,
     PutMarker,
     FindMarker,
+    LastCount,
 }
 
-const TEXTS: [(Known, &str); 14] = [
+const TEXTS: [(Known, &str); 15] = [
     (
         Known::Database,
         "SELECT DB_NAME() AS [name], CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS [collation]",
@@ -85,6 +86,7 @@ const TEXTS: [(Known, &str); 14] = [
         Known::FindMarker,
         "SELECT TOP (1) [__$start_lsn] AS [lsn] FROM [cdc].[dbo_ficus_marker_CT] WHERE [token] = @P1",
     ),
+    (Known::LastCount, "SELECT ROWCOUNT_BIG() AS [rows]"),
 ];
 
 static STATEMENTS: LazyLock<Vec<(Known, Statement)>> = LazyLock::new(|| {
@@ -139,6 +141,10 @@ pub(super) fn run(
             return Ok(Outcome::Count(1));
         }
         Known::FindMarker => find_marker(&database, token(parameters)?)?,
+        Known::LastCount => {
+            let count = i64::try_from(session.last_count).unwrap_or(i64::MAX);
+            rows(&[("rows", SqlType::BigInt)], vec![vec![LegacyValue::Int(count)]])
+        }
     };
     Ok(Outcome::Rows(Box::new(rows)))
 }
