@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::lab::{Lab, Running, route, settings, start};
+use super::lab::{LIMIT, Lab, Running, route, settings, start};
 use crate::{Event, Failure, Handler, Handling, Metrics, Schedule, look, metrics};
 
 /// Remembers what it handled, and fails now and then.
@@ -75,6 +75,21 @@ async fn many_workers_handle_each_event_once_and_an_aggregates_in_order() {
     for of in ["a", "b", "c"] {
         assert_eq!(orders[of], (0..30).collect::<Vec<_>>(), "{of}");
     }
+}
+
+#[tokio::test]
+async fn an_event_that_somebody_is_taking_holds_up_no_other() {
+    let lab = Lab::new().await;
+    let held = lab.write("contract.created", json!({ "id": "a" })).await;
+    let free = lab.write("contract.created", json!({ "id": "b" })).await;
+    let mut taking = lab.admin.begin().await.expect("a transaction");
+    let lock = sqlx::query("select from outbox where id = $1 for update").bind(held);
+    lock.execute(&mut *taking).await.expect("locked");
+    let worker = lab.worker(vec![route("*", Arc::new(Book::default()))]);
+    let worked = tokio::time::timeout(LIMIT, worker.run_once()).await;
+    worked.expect("it passes by").expect("worked");
+    assert_eq!((lab.state(held).await, lab.state(free).await), ("pending".into(), "done".into()));
+    taking.rollback().await.expect("unlocked");
 }
 
 /// Takes so long that somebody else has the event by now.

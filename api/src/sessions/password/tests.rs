@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 
 // Made with Python's hashlib from the documented algorithms: the salt is 00 01 … 0f.
@@ -58,18 +60,24 @@ fn a_stranger_takes_as_long_as_a_user() {
         panic!("not verified");
     };
     let own = Stored { legacy: Some(SHA1.to_owned()), own: Some(own) };
-    let fastest = |stored: &Stored| {
-        let once = |_| {
-            let begun = std::time::Instant::now();
-            assert_eq!(verify(&schemes, stored, "wrong"), Verdict::Wrong);
-            begun.elapsed()
-        };
-        (0..5).map(once).min().expect("five")
+    let time = |stored: &Stored| {
+        let begun = Instant::now();
+        assert_eq!(verify(&schemes, stored, "wrong"), Verdict::Wrong);
+        begun.elapsed()
     };
-    let stranger = fastest(&Stored::default());
-    for known in [fastest(&legacy(SHA1)), fastest(&own)] {
-        assert!(stranger * 2 > known && known * 2 > stranger, "{stranger:?} and {known:?}");
+    // In turn, and until it is so: what else the machine does must not hit one of them alone.
+    let attempts = [Stored::default(), legacy(SHA1), own];
+    let mut fastest = [Duration::MAX; 3];
+    for round in 0..40 {
+        for (fastest, attempt) in fastest.iter_mut().zip(&attempts) {
+            *fastest = time(attempt).min(*fastest);
+        }
+        let [stranger, known @ ..] = fastest;
+        if round >= 4 && known.iter().all(|known| stranger * 2 > *known && *known * 2 > stranger) {
+            return;
+        }
     }
+    panic!("{fastest:?}");
 }
 
 #[test]
