@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -105,6 +105,9 @@ fn options(settings: &Settings) -> Result<PgConnectOptions, Error> {
             setting: "target.url",
             why: "it must look like postgres://user:password@host:5432/database".to_owned(),
         })?;
+    // The driver would write slow statements into the log, whole: a batch's are long, and who is slow
+    // on a busy server is Postgres's to tell (`log_min_duration_statement`).
+    let options = options.disable_statement_logging();
     Ok(options.application_name(&application_name(settings.role)).statement_cache_capacity(512))
 }
 
