@@ -246,7 +246,9 @@ impl Lab {
         let passing = async {
             let mut captured = self.database.log().captured();
             loop {
-                self.pass(*captured.borrow_and_update()).await;
+                // A guard that is held while this waits would hold up whoever commits.
+                let lsn = *captured.borrow_and_update();
+                self.pass(lsn).await;
                 captured.changed().await.unwrap();
             }
         };

@@ -33,7 +33,9 @@ async fn watched(lab: &Lab, settings: &Settings) -> (Report, u64) {
     let passing = async {
         let mut captured = lab.database.log().captured();
         loop {
-            lab.pass(*captured.borrow_and_update()).await;
+            // A guard that is held while this waits would hold up whoever commits.
+            let lsn = *captured.borrow_and_update();
+            lab.pass(lsn).await;
             captured.changed().await.unwrap();
         }
     };
