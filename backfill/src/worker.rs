@@ -100,7 +100,7 @@ impl Reader {
         // Set by a time limit: what the next statement leaves is a chunk of its own.
         let mut split = false;
         loop {
-            let (rows_before, key_before) = (claim.rows, claim.last_key.clone());
+            let before = (claim.rows, claim.last_key.clone());
             let error = match copy::attempt(&shared, &mut self.session, table, &mut claim).await {
                 Ok(Ended::Done) => {
                     shared.chunk_done(table);
@@ -111,7 +111,7 @@ impl Reader {
                     return Ok(());
                 }
                 Ok(Ended::Step) => {
-                    if claim.rows == rows_before {
+                    if claim.rows == before.0 {
                         shared.steps.too_few(table.id);
                     } else {
                         patience.restore();
@@ -128,10 +128,7 @@ impl Reader {
                 }
                 Err(error) => error,
             };
-            if error.is_incomplete() {
-                self.rewind(table, &mut claim, (rows_before, key_before)).await?;
-            }
-            if claim.rows > rows_before {
+            if self.has_brought_on(table, &mut claim, before, &error).await? {
                 patience.restore();
             }
             if !self.goes_on(table, &claim, (&mut patience, &mut split), error).await? {
@@ -203,19 +200,24 @@ impl Reader {
         }
     }
 
-    /// Back to before the statement. Whoever was fenced hears of it with its next step.
-    async fn rewind(
+    /// Whether a failed attempt has brought the chunk on. After an answer that was not whole it goes
+    /// back to before the statement; whoever was fenced hears of it with its next step.
+    async fn has_brought_on(
         &self,
         table: &TablePlan,
         claim: &mut ChunkClaim,
         (rows, last_key): (u64, Option<Vec<u8>>),
-    ) -> Result<(), Error> {
+        error: &Error,
+    ) -> Result<bool, Error> {
+        if !error.is_incomplete() {
+            return Ok(claim.rows > rows);
+        }
         match self.shared.target.rewind_chunk(claim, last_key.as_deref(), rows).await {
             Ok(()) | Err(target::Error::Fenced { .. }) => {}
             Err(error) => return Err(Error::writing(table)(error)),
         }
         (claim.rows, claim.last_key) = (rows, last_key);
-        Ok(())
+        Ok(false)
     }
 
     /// So that the next one need not wait for the lease's end. When it can't be told, it waits.
