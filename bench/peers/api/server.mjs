@@ -2,7 +2,7 @@
 // transaction, looks the session up and sets the caller for row level security, the handler asks on that transaction.
 import { createHash } from "node:crypto";
 import { serve } from "@hono/node-server";
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { asc, eq, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { bigint, date, doublePrecision, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { Hono } from "hono";
@@ -59,9 +59,11 @@ app.use("/v2/*", async (c, next) => {
 app.get("/v2/contracts", async (c) => {
   const limit = Math.min(Math.max(Number(c.req.query("limit") ?? 50) || 50, 1), 200);
   const after = c.req.query("cursor") ?? "00000000-0000-0000-0000-000000000000";
-  const own = sql`${contracts.id} in (select contract_id from access.own_contracts)`;
+  const own = sql`(select distinct contract_id from access.own_contracts
+    where contract_id > ${after} order by contract_id) as own`;
   const rows = await c.get("tx").select(listed).from(contracts)
-    .where(and(gt(contracts.id, after), own)).orderBy(asc(contracts.id)).limit(limit + 1);
+    .innerJoin(own, sql`own.contract_id = ${contracts.id}`)
+    .where(gt(contracts.id, after)).orderBy(asc(contracts.id)).limit(limit + 1);
   const items = rows.slice(0, limit).map(shown);
   return c.json({ items, nextCursor: rows.length > limit ? items.at(-1).id : null });
 });

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use uuid::Uuid;
 
 use super::{CONNECTIONS, Case, Owner};
 
@@ -93,9 +94,10 @@ fn text(owner: &Owner, case: Case, trips: Trips) -> String {
             format!("select {COLUMNS}, terms from contracts where id = made.id(7, 1, :n);")
         }
         Case::List => format!(
-            "select {COLUMNS}, null::text as terms from contracts \
-             where id > '00000000-0000-0000-0000-000000000000' \
-             and id in (select contract_id from access.own_contracts) order by id limit 51;"
+            "select {COLUMNS}, null::text as terms from (select distinct contract_id \
+             from access.own_contracts where contract_id > '{nobody}' order by contract_id) as own \
+             join contracts on id = contract_id where id > '{nobody}' order by id limit 51;",
+            nobody = Uuid::nil()
         ),
     };
     let n = format!("\\set n random(1, {})", owner.ids.len());
