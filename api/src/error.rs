@@ -143,6 +143,11 @@ impl Error {
         Self::Body { status, reason: reason.to_owned() }
     }
 
+    /// A body of more bytes than are taken.
+    pub(crate) fn too_large() -> Self {
+        Self::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large")
+    }
+
     /// The code and the HTTP status.
     #[must_use]
     pub fn code(&self) -> (Code, StatusCode) {

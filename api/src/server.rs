@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
     Router,
+    body::{Body, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderValue},
     middleware::{self, Next},
@@ -52,6 +53,12 @@ pub(crate) fn correlation_id() -> Option<String> {
 
 /// Bodies of our own routes are small; those of the facade are streamed and have no limit here.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Refuses a body that is announced to be too large: it is not waited for.
+pub(crate) fn refuse_announced(body: &Body, bytes_max: usize) -> Result<(), Error> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max { Err(Error::too_large()) } else { Ok(()) }
+}
 
 /// What the server needs.
 pub struct Settings {

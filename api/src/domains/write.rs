@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Bytes, HttpBody as _},
+    body::Bytes,
     extract::{FromRequest, MatchedPath, Request},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -29,7 +29,7 @@ use crate::{
     language::Language,
     openapi,
     routes::is_ours,
-    server::{App, BODY_BYTES_MAX, CORRELATION_ID},
+    server::{App, BODY_BYTES_MAX, CORRELATION_ID, refuse_announced},
 };
 
 /// A body that takes longer is given up.
@@ -71,11 +71,7 @@ impl Posted {
             posted.hash = Sha256::digest(request.uri().path()).into();
             return Ok(posted);
         }
-        // What is announced to be too large is not waited for.
-        let announced = request.body().size_hint().lower();
-        if usize::try_from(announced).is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {
-            return Err(Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large"));
-        }
+        refuse_announced(request.body(), BODY_BYTES_MAX)?;
         let mut hash = Sha256::new_with_prefix(request.uri().path());
         posted.bytes = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, app))
             .await

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use axum::{
-    body::{Bytes, HttpBody as _},
+    body::Bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
@@ -14,7 +14,7 @@ use crate::{
     Error,
     language::Language,
     limits::Address,
-    server::{App, CORRELATION_ID},
+    server::{App, CORRELATION_ID, refuse_announced},
 };
 
 /// Nothing that is sent here is long.
@@ -64,11 +64,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Error> {
     let kind = text(request.headers(), header::CONTENT_TYPE.as_str());
-    // What is announced to be too large is not waited for.
-    let announced = request.body().size_hint().lower();
-    if usize::try_from(announced).is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {
-        return Err(Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large"));
-    }
+    refuse_announced(request.body(), BODY_BYTES_MAX)?;
     let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
     let bytes: Bytes = tokio::time::timeout(BODY_LIMIT, body)
         .await

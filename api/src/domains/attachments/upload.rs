@@ -33,7 +33,7 @@ use crate::{
     },
     identity::Identity,
     language::Language,
-    server::{App, CORRELATION_ID},
+    server::{App, CORRELATION_ID, refuse_announced},
 };
 
 /// A body of which nothing comes for so long is given up, and so is one that takes longer in all.
@@ -97,7 +97,9 @@ pub(super) async fn upload(
 ) -> Result<Response, Error> {
     let Caller { app, token, .. } = caller;
     let (parts, body) = request.into_parts();
-    let media_type = media_type(&parts.headers, app.attachment_bytes_max)?;
+    let bytes_max = usize::try_from(app.attachment_bytes_max).unwrap_or(usize::MAX);
+    refuse_announced(&body, bytes_max)?;
+    let media_type = media_type(&parts.headers)?;
     // Before a byte is read: whoever may not attach can't fill a disk either.
     database::transact(&app.pool, token, Access::Read, move |connection, identity| {
         Box::pin(async move { may_attach(connection, &identity, contract).await }) as Work<'_, ()>
@@ -106,7 +108,7 @@ pub(super) async fn upload(
     let spooled = timeout(WHOLE, spool(body, media_type, app.attachment_bytes_max)).await;
     let spool = spooled
         .map_err(|_| Error::body(StatusCode::REQUEST_TIMEOUT, "did not arrive in time"))??;
-    let size = i32::try_from(spool.size()).map_err(|_| too_large())?;
+    let size = i32::try_from(spool.size()).map_err(|_| Error::too_large())?;
     let objects = app.objects.as_ref().ok_or_else(|| {
         Error::Internal("objects.url is not set, so no file can be taken".to_owned())
     })?;
@@ -132,13 +134,9 @@ pub(super) async fn upload(
     Ok(response)
 }
 
-fn media_type(headers: &HeaderMap, bytes_max: u64) -> Result<&'static str, Error> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > bytes_max) {
-        return Err(too_large());
-    }
-    text(header::CONTENT_TYPE).and_then(kind::named).ok_or_else(|| {
+fn media_type(headers: &HeaderMap) -> Result<&'static str, Error> {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    text.and_then(kind::named).ok_or_else(|| {
         let reason = "must be PDF, PNG, JPEG, WebP, Word or Excel, and say so in Content-Type";
         Error::body(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
     })
@@ -169,7 +167,7 @@ async fn spool(body: Body, media_type: &str, bytes_max: u64) -> Result<Spool, Er
         let piece = piece.map_err(|_| Error::body(StatusCode::BAD_REQUEST, "broke off"))?;
         let size = spool.size().saturating_add(piece.len().try_into().unwrap_or(u64::MAX));
         if size > bytes_max {
-            return Err(too_large());
+            return Err(Error::too_large());
         }
         if !is_told {
             head.extend(piece.iter().take(kind::TELLING_BYTES - head.len()));
@@ -191,10 +189,6 @@ fn check(media_type: &str, head: &[u8]) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::body(StatusCode::UNSUPPORTED_MEDIA_TYPE, "is not what its Content-Type says"))
-}
-
-fn too_large() -> Error {
-    Error::body(StatusCode::PAYLOAD_TOO_LARGE, "is too large")
 }
 
 /// The cause is logged and not told.
