@@ -232,9 +232,14 @@ fn machine() -> Option<u64> {
     Some((user + nice + system + irq + soft_irq) * TICK_NS)
 }
 
-/// Of `/proc/self/status`, in bytes.
+/// A field of this process's status, in bytes.
 pub(crate) fn memory(field: &str) -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    memory_of("self", field)
+}
+
+/// A field of a process's `/proc/…/status`, in bytes.
+pub(crate) fn memory_of(process: &str, field: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
     let kilobytes = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
     kilobytes.unwrap_or_default() * 1024

@@ -8,12 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::cost;
 
 pub(crate) struct Child {
     pub(crate) name: &'static str,
@@ -61,11 +63,9 @@ impl Child {
 
     /// In bytes.
     pub(crate) fn memory_peak(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes: u64 =
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-        Ok(kibibytes << 10)
+        let peak = cost::memory_of(&self.process()?.to_string(), "VmHWM:");
+        ensure!(peak > 0, "{} does not tell its memory", self.name);
+        Ok(peak)
     }
 
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
