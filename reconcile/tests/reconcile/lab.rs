@@ -1,6 +1,6 @@
 //! A legacy server with Spacehub's demo data, a Postgres that has been filled from it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use legacy::session::{KeyRange, LegacyRow, Session};
 use mapping::{
@@ -235,6 +235,17 @@ impl Lab {
         }
     }
 
+    /// Passes whatever is captured at once, without end.
+    pub(crate) async fn pass_all(&self) -> Infallible {
+        let mut captured = self.database.log().captured();
+        loop {
+            // A guard that is held while this waits would hold up whoever commits.
+            let lsn = *captured.borrow_and_update();
+            self.pass(lsn).await;
+            captured.changed().await.unwrap();
+        }
+    }
+
     /// Runs with every marker passed at once, as with a stream that has nothing to bring.
     pub(crate) async fn run(&self, settings: &Settings, names: &[&str]) -> Report {
         self.compare(settings, names).await.report
@@ -243,15 +254,6 @@ impl Lab {
     /// [`Lab::run`] with what a repair needs.
     pub(crate) async fn compare(&self, settings: &Settings, names: &[&str]) -> Compared {
         let selection = Selection { names: names.iter().map(ToString::to_string).collect() };
-        let passing = async {
-            let mut captured = self.database.log().captured();
-            loop {
-                // A guard that is held while this waits would hold up whoever commits.
-                let lsn = *captured.borrow_and_update();
-                self.pass(lsn).await;
-                captured.changed().await.unwrap();
-            }
-        };
         let source = self.source();
         let watch = Watch::nobody();
         let running = reconcile::compare(
@@ -264,7 +266,7 @@ impl Lab {
         );
         tokio::select! {
             compared = running => compared.unwrap(),
-            () = passing => unreachable!(),
+            never = self.pass_all() => match never {},
         }
     }
 }

@@ -30,21 +30,12 @@ async fn watched(lab: &Lab, settings: &Settings) -> (Report, u64) {
         }),
         stop: CancellationToken::new(),
     };
-    let passing = async {
-        let mut captured = lab.database.log().captured();
-        loop {
-            // A guard that is held while this waits would hold up whoever commits.
-            let lsn = *captured.borrow_and_update();
-            lab.pass(lsn).await;
-            captured.changed().await.unwrap();
-        }
-    };
     let (target, plan) = (Arc::clone(&lab.target), Arc::clone(&lab.plan));
     let (source, selection) = (lab.source(), Selection::default());
     let running = reconcile::run(settings, &source, target, plan, &selection, &watch);
     let report = tokio::select! {
         report = running => report.unwrap(),
-        () = passing => unreachable!(),
+        never = lab.pass_all() => match never {},
     };
     (report, scanned.load(Ordering::Relaxed))
 }
