@@ -24,7 +24,7 @@ use crate::{
     Error, KeyRange, LegacyRow, RangePart, RowSink, Session, TableScan,
     session::{Connection, send},
     statement::{self, Condition, KEY_PARAMETERS_MAX, Source, Statement, Total},
-    value::{Shape, from_driver},
+    value::{Shape, count, from_driver},
 };
 
 /// Rows of one batch at most.
@@ -468,14 +468,6 @@ impl Batch {
             }
         }
         Ok(Some(Ending::Whole))
-    }
-}
-
-/// The one number of a row.
-fn count(row: tiberius::Row) -> Option<u64> {
-    match from_driver(row.into_iter().next()?, false) {
-        LegacyValue::Int(rows) => u64::try_from(rows).ok(),
-        _ => None,
     }
 }
 

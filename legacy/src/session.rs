@@ -15,7 +15,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 use crate::{
     Error,
     statement::{Condition, Statement},
-    value::from_driver,
+    value::{count, from_driver},
 };
 
 /// How the connection is encrypted.
@@ -211,9 +211,11 @@ impl Session {
     /// Any failure of the connection or of the question.
     pub async fn ask(&mut self, question: &str, limit: Duration) -> Result<bool, Error> {
         let usual = std::mem::replace(&mut self.limits.answer, limit);
-        let answer = self.rows(&Statement::operator(question), "asking the operator's query").await;
+        let question = Statement::operator(question);
+        let answer = self.results(&question, "asking the operator's query").await;
         self.limits.answer = usual;
-        let first = answer?.into_iter().next().and_then(|row| row.into_iter().next());
+        let first = answer?.into_iter().next().and_then(|rows| rows.into_iter().next());
+        let first = first.and_then(|row| row.into_iter().next());
         Ok(match first.map(|cell| from_driver(cell, false)) {
             None | Some(LegacyValue::Null) => false,
             Some(LegacyValue::Bool(value)) => value,
@@ -227,20 +229,37 @@ impl Session {
 
     /// Sends a statement and drops what it answers.
     pub(crate) async fn run(&mut self, statement: &Statement, doing: &str) -> Result<(), Error> {
-        self.rows(statement, doing).await.map(|_| ())
+        self.results(statement, doing).await.map(|_| ())
     }
 
-    /// Sends a statement and collects its (few) rows.
+    /// Sends a counted statement and collects its (few) rows: all that the server gave.
     pub(crate) async fn rows(
         &mut self,
         statement: &Statement,
         doing: &str,
     ) -> Result<Vec<tiberius::Row>, Error> {
+        let mut results = self.results(statement, doing).await?.into_iter();
+        let rows = results.next().unwrap_or_default();
+        let told = results.next().and_then(|counts| count(counts.into_iter().next()?));
+        let came = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        if told != Some(came) {
+            // Where it is with its answer, nobody knows.
+            self.connection = None;
+            return Err(Error::Incomplete { doing: doing.to_owned(), came });
+        }
+        Ok(rows)
+    }
+
+    /// Sends a statement and collects the rows of each of its results.
+    async fn results(
+        &mut self,
+        statement: &Statement,
+        doing: &str,
+    ) -> Result<Vec<Vec<tiberius::Row>>, Error> {
         let limit = self.limits.answer;
         let mut connection = self.take(doing)?;
-        let answer = timeout(limit, async {
-            send(&mut connection, statement).await?.into_first_result().await
-        });
+        let answer =
+            timeout(limit, async { send(&mut connection, statement).await?.into_results().await });
         let answer = Box::pin(answer).await;
         self.settle(connection, answer, doing, limit)
     }

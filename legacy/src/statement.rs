@@ -42,7 +42,8 @@ impl Statement {
         Self { text: text.into(), parameters: Vec::new() }
     }
 
-    /// And then how many rows it gave: what the server says of an answer that has come whole.
+    /// And then how many rows it gave: what the server says of an answer that has come whole. So are
+    /// all questions of ours; [`crate::Session::rows`] and the streams take no others.
     fn counted(mut self) -> Self {
         self.text.push_str("; SELECT ROWCOUNT_BIG() AS [rows]");
         self
@@ -67,13 +68,14 @@ impl Statement {
 
     /// Exact number of rows: reads an index from end to end.
     pub(crate) fn count(table: &LegacyTable) -> Self {
-        Self::plain(format!("SELECT COUNT_BIG(*) AS [rows] FROM {}", TableIdent::new(table)))
+        let table = TableIdent::new(table);
+        Self::plain(format!("SELECT COUNT_BIG(*) AS [rows] FROM {table}")).counted()
     }
 
     /// The type names' numbers in this database.
     pub(crate) fn object_types(table: &LegacyTable) -> Self {
         let table = TableIdent::new(table);
-        Self::plain(format!("SELECT [OID], [TypeName] FROM {table} ORDER BY [OID]"))
+        Self::plain(format!("SELECT [OID], [TypeName] FROM {table} ORDER BY [OID]")).counted()
     }
 
     /// The marker row; its commit is what the stream is waited for.
@@ -93,6 +95,7 @@ impl Statement {
                 .to_owned(),
             parameters: vec![Parameter::guid(token)],
         }
+        .counted()
     }
 }
 

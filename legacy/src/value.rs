@@ -78,6 +78,14 @@ fn heap_bytes(value: &LegacyValue<'_>) -> usize {
     }
 }
 
+/// The one number of a row that counts rows.
+pub(crate) fn count(row: tiberius::Row) -> Option<u64> {
+    match from_driver(row.into_iter().next()?, false) {
+        LegacyValue::Int(rows) => u64::try_from(rows).ok(),
+        _ => None,
+    }
+}
+
 /// One value. `national`: the column is UTF-16 on the wire.
 pub(crate) fn from_driver(data: ColumnData<'static>, national: bool) -> LegacyValue<'static> {
     let value = match data {

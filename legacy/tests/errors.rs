@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use legacy::{Disposition, Encryption, Error, KeyRange, Limits, Session};
-use mapping::catalog::LegacyTable;
+use mapping::{catalog::LegacyTable, position::Lsn};
 use sandbox::tds::Tls;
 use secrecy::SecretString;
 
@@ -132,4 +132,47 @@ async fn f60_an_answer_is_whole_when_as_many_rows_came_as_were_given() {
     }
     let mut session = fixture.session().await;
     assert_eq!(session.read_keys(table, &keys).await.unwrap().len(), 1);
+}
+
+/// A short list is worse than none: keys that changed are compared, columns that are not there are
+/// not read.
+#[tokio::test]
+async fn f60_a_list_is_whole_or_it_is_not_given() {
+    let fixture = Fixture::plain().await;
+    let table = fixture.table("Payment");
+    let faults = fixture.server.faults();
+    let stored = fixture.stored("Payment");
+    fixture
+        .database
+        .transaction(|changes| {
+            let mut rows = stored[..5].iter();
+            rows.try_for_each(|row| changes.delete("dbo.Payment", &row[..1]).map(drop))
+        })
+        .unwrap();
+    let mut session = fixture.session().await;
+    let (first, last) = (Lsn::ZERO, session.capture_state().await.unwrap().max_lsn.unwrap());
+    let asked = session.changed_keys(table, "dbo_Payment", (first, last), 10_000).await.unwrap();
+    assert_eq!(asked.unwrap().len(), 5);
+
+    faults.lose_row_of("[dbo_Payment_CT]");
+    let read = session.changed_keys(table, "dbo_Payment", (first, last), 10_000).await;
+    let Err(error) = read else { panic!("{read:?}") };
+    assert!(matches!(error, Error::Incomplete { came: 4, .. }), "{error:?}");
+    assert!(!session.is_usable());
+
+    for list in ["sys.columns", "sys.index_columns", "cdc.change_tables"] {
+        let mut session = fixture.session().await;
+        faults.lose_row_of(list);
+        let read = session.catalog().await;
+        assert!(matches!(read, Err(Error::Incomplete { .. })), "{list}: {read:?}");
+    }
+    let mut session = fixture.session().await;
+    faults.lose_row_of("XPObjectType");
+    let read = session.object_types().await;
+    assert!(matches!(read, Err(Error::Incomplete { .. })), "{read:?}");
+    let mut session = fixture.session().await;
+    faults.lose_row_of("ROW_NUMBER()");
+    let read = session.split(table, 1000).await;
+    assert!(matches!(read, Err(Error::Incomplete { .. })), "{read:?}");
+    assert!(fixture.session().await.catalog().await.is_ok(), "a fault strikes once");
 }

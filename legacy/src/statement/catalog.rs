@@ -49,59 +49,59 @@ const MIN_LSN: &str = "SELECT sys.fn_cdc_get_min_lsn(@P1) AS [lsn]";
 
 impl Statement {
     pub(crate) fn database() -> Self {
-        Self::plain(DATABASE)
+        Self::plain(DATABASE).counted()
     }
 
     pub(crate) fn cdc_enabled() -> Self {
-        Self::plain(CDC_ENABLED)
+        Self::plain(CDC_ENABLED).counted()
     }
 
     pub(crate) fn columns() -> Self {
-        Self::plain(COLUMNS)
+        Self::plain(COLUMNS).counted()
     }
 
     pub(crate) fn keys() -> Self {
-        Self::plain(KEYS)
+        Self::plain(KEYS).counted()
     }
 
     pub(crate) fn unique_indexes() -> Self {
-        Self::plain(UNIQUE_INDEXES)
+        Self::plain(UNIQUE_INDEXES).counted()
     }
 
     pub(crate) fn foreign_keys() -> Self {
-        Self::plain(FOREIGN_KEYS)
+        Self::plain(FOREIGN_KEYS).counted()
     }
 
     pub(crate) fn captured_columns() -> Self {
-        Self::plain(CAPTURED_COLUMNS)
+        Self::plain(CAPTURED_COLUMNS).counted()
     }
 
     pub(crate) fn sizes() -> Self {
-        Self::plain(SIZES)
+        Self::plain(SIZES).counted()
     }
 
     pub(crate) fn capture_instances() -> Self {
-        Self::plain(CAPTURE_INSTANCES)
+        Self::plain(CAPTURE_INSTANCES).counted()
     }
 
     pub(crate) fn row_count(table: &LegacyTable) -> Self {
         let name = TableIdent::new(table).to_string();
-        Self { text: ROW_COUNT.to_owned(), parameters: vec![Parameter::text(name)] }
+        Self { text: ROW_COUNT.to_owned(), parameters: vec![Parameter::text(name)] }.counted()
     }
 
     pub(crate) fn max_lsn() -> Self {
-        Self::plain(MAX_LSN)
+        Self::plain(MAX_LSN).counted()
     }
 
     pub(crate) fn min_lsn(capture_instance: &str) -> Self {
         let parameters = vec![Parameter::text(capture_instance)];
-        Self { text: MIN_LSN.to_owned(), parameters }
+        Self { text: MIN_LSN.to_owned(), parameters }.counted()
     }
 
     /// The newest change of an instance: the change table is clustered by its LSN.
     /// <https://learn.microsoft.com/sql/relational-databases/system-tables/cdc-capture-instance-ct-transact-sql>
     pub(crate) fn last_change(capture_instance: &str) -> Self {
         let table = Ident::new(&format!("{capture_instance}_CT"));
-        Self::plain(format!("SELECT MAX([__$start_lsn]) AS [lsn] FROM [cdc].{table}"))
+        Self::plain(format!("SELECT MAX([__$start_lsn]) AS [lsn] FROM [cdc].{table}")).counted()
     }
 }

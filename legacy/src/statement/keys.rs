@@ -38,7 +38,7 @@ pub(crate) fn changed(
     );
     let lsn = |lsn: Lsn| Parameter::bytes(lsn.as_bytes().to_vec());
     let parameters = vec![Parameter::count(limit.saturating_add(1)), lsn(after), lsn(up_to)];
-    Ok(Statement { text, parameters })
+    Ok(Statement { text, parameters }.counted())
 }
 
 /// The rows with these keys: the key, and then columns as the server itself writes them as text.

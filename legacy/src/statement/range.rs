@@ -131,7 +131,7 @@ pub(crate) fn split(source: Source<'_>, rows: u64) -> Result<Statement, Error> {
         "SELECT {names} FROM (SELECT {inner}, ROW_NUMBER() OVER (ORDER BY {names}) AS [n] \
          FROM {table}{filter}) AS r WHERE r.[n] % @P1 = 0 ORDER BY r.[n]"
     );
-    Ok(Statement { text, parameters: vec![Parameter::count(rows.max(1))] })
+    Ok(Statement { text, parameters: vec![Parameter::count(rows.max(1))] }.counted())
 }
 
 /// Binds one bound's values: their expressions, in key order.

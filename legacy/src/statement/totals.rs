@@ -41,10 +41,8 @@ pub(crate) fn totals(
         columns.push(format!("{expression} AS [t{number}]"));
     }
     let (columns, table) = (join(columns, ", "), TableIdent::new(table));
-    Some(Statement {
-        text: format!("SELECT {columns} FROM {table}"),
-        parameters: binder.parameters,
-    })
+    let text = format!("SELECT {columns} FROM {table}");
+    Some(Statement { text, parameters: binder.parameters }.counted())
 }
 
 fn expression(columns: &[SourceColumn], total: &Total, binder: &mut Binder) -> Option<String> {

@@ -244,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                             self.pause(delay).await?;
                         }
                     }
-                    match self.send_rows(*cursor).await? {
+                    match self.send_rows(*cursor, &request.text).await? {
                         Ok(rows) => Some(rows),
                         Err(error) => return Ok((Some(error), None)),
                     }
@@ -272,7 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends a result as the client takes it. Returns the number of rows, or what broke it off.
-    async fn send_rows(&mut self, mut cursor: Cursor) -> io::Result<Result<u64, SqlError>> {
+    async fn send_rows(
+        &mut self,
+        mut cursor: Cursor,
+        text: &str,
+    ) -> io::Result<Result<u64, SqlError>> {
         let range = cursor.range_left();
         token::columns(&mut self.payload, &cursor.columns);
         let mut sent = 0;
@@ -296,7 +300,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.attention || !cursor.write_next(&mut self.payload) {
                 return Ok(Ok(sent));
             }
-            if range.is_some() && self.shared.faults.take_loss(sent) {
+            let lost = range.is_some() && self.shared.faults.take_loss(sent);
+            if lost || self.shared.faults.take_losing(text) {
                 self.payload.truncate(before);
             }
             sent += 1;

@@ -38,6 +38,8 @@ struct More {
     after_done: Option<u32>,
     /// After so many rows of a range, one that does not arrive.
     loss: Option<u64>,
+    /// The answer to a statement that contains this text lacks its first row.
+    losing: Option<String>,
     /// A range of this table and of more rows than this takes so long to begin.
     stall: Option<(String, u64, Duration)>,
 }
@@ -89,6 +91,12 @@ impl Faults {
         self.more().loss = Some(rows);
     }
 
+    /// The answer to the next statement with this text in it lacks its first row, once: the server has
+    /// counted it, and it does not arrive.
+    pub fn lose_row_of(&self, containing: &str) {
+        self.more().losing = Some(containing.to_owned());
+    }
+
     /// Statements with this text in them that ask for an ordered range of more than so many rows
     /// say nothing for this long, until [`Faults::mend`].
     pub fn stall_ranges_above(&self, containing: &str, rows: u64, delay: Duration) {
@@ -121,6 +129,10 @@ impl Faults {
 
     pub(super) fn take_loss(&self, sent: u64) -> bool {
         self.more().loss.take_if(|rows| *rows == sent).is_some()
+    }
+
+    pub(super) fn take_losing(&self, text: &str) -> bool {
+        self.more().losing.take_if(|containing| text.contains(containing.as_str())).is_some()
     }
 
     pub(super) fn take_after_done(&self) -> Option<u32> {
