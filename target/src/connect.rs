@@ -82,7 +82,9 @@ pub async fn connect(settings: &Settings) -> Result<PgPool, Error> {
     // A pool tries for half a minute to reach a server that refuses, and then only says that time
     // is up; one connection says at once what is wrong.
     let opened = async {
-        PgConnection::connect_with(&options).await?.close().await?;
+        let mut first = PgConnection::connect_with(&options).await?;
+        begin(&mut first, settings).await?;
+        first.close().await?;
         let pool = pool_options(settings).connect_lazy_with(options);
         drop(pool.acquire().await?);
         Ok(pool)
@@ -96,6 +98,17 @@ pub async fn connect(settings: &Settings) -> Result<PgPool, Error> {
 /// [`Error::Settings`] for a URL that can't be parsed.
 pub fn connect_lazy(settings: &Settings) -> Result<PgPool, Error> {
     Ok(pool_options(settings).connect_lazy_with(options(settings)?))
+}
+
+/// What each session of the pool begins with, and before it whether the role is there: of a database
+/// that was never migrated, `set role` says no more than that a value is wrong.
+async fn begin(connection: &mut PgConnection, settings: &Settings) -> Result<(), sqlx::Error> {
+    if settings.set_role {
+        let role = format!("select '{}'::regrole", settings.role.name());
+        sqlx::raw_sql(AssertSqlSafe(role)).execute(&mut *connection).await?;
+    }
+    let session = session_sql(settings.role, settings.set_role);
+    sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await.map(drop)
 }
 
 fn options(settings: &Settings) -> Result<PgConnectOptions, Error> {
