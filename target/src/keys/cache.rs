@@ -1,7 +1,6 @@
 //! Ids that are known to be on disk, within a bound.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use mapping::{key::CanonicalKey, plan::EntityId};
 use uuid::Uuid;
 
@@ -45,7 +44,7 @@ impl Cache {
     pub(super) fn insert(&mut self, entity: EntityId, key: CanonicalKey, id: Uuid) {
         let index = usize::from(entity.0);
         if self.young.len() <= index {
-            self.young.resize_with(index + 1, HashMap::new);
+            self.young.resize_with(index + 1, HashMap::default);
         }
         self.young_bytes += key.as_bytes().len() + ENTRY_BYTES;
         if let Some(ids) = self.young.get_mut(index) {
