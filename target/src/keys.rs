@@ -8,7 +8,6 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use mapping::{
@@ -17,18 +16,17 @@ use mapping::{
     row::{Batches, RowBatch},
 };
 use sqlx::{PgConnection, Row as _};
-use uuid::{ContextV7, NoContext, Timestamp, Uuid};
+use uuid::{ContextV7, Uuid};
 
 use self::{cache::Cache, hope::Hope};
-use crate::{Error, Target, copy};
+use crate::{Error, Target};
 
 mod cache;
 mod hope;
+mod mint;
 
 /// Ids asked for in one statement.
 const CHUNK: usize = 20_000;
-/// Fewer keys are not worth a COPY's round trips.
-const COPY_KEYS_MIN: usize = 500;
 
 type Entry = (EntityId, CanonicalKey);
 
@@ -69,6 +67,15 @@ impl Resolved {
     /// The id of one of the other keys.
     pub(crate) fn other(&self, index: usize) -> Uuid {
         self.others.get(index).copied().unwrap_or_default()
+    }
+
+    /// Fills all places of a key that was not in the cache.
+    fn settle(&mut self, miss: &Miss, minted: Minted, batches: &mut [RowBatch]) {
+        for place in &miss.places {
+            self.set(*place, minted, batches);
+        }
+        let (entity, key) = &miss.entry;
+        self.fresh.push((*entity, key.clone(), minted.0));
     }
 
     fn set(&mut self, place: Place, minted: Minted, batches: &mut [RowBatch]) {
@@ -118,7 +125,7 @@ struct Miss {
 #[derive(Default)]
 pub(crate) struct Keys {
     cache: Mutex<Cache>,
-    hope: Hope,
+    hopes: Mutex<HashMap<EntityId, Hope>>,
     clock: Mutex<ContextV7>,
 }
 
@@ -173,28 +180,6 @@ impl Keys {
         }
         misses
     }
-
-    /// A new id. Its time part is the row's creation time where the mapping names it, so that id
-    /// order is creation order; else now, never going back within this process.
-    fn mint(&self, created_at_ms: Option<i64>) -> Uuid {
-        let timestamp = match created_at_ms {
-            Some(ms) => {
-                // 48 bits of milliseconds: years 1970 to 10889.
-                let ms = u64::try_from(ms).unwrap_or(0).min((1 << 48) - 1);
-                Timestamp::from_unix(NoContext, ms / 1000, nanoseconds(ms % 1000))
-            }
-            None => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-                Timestamp::from_unix(&*clock, now.as_secs(), now.subsec_nanos())
-            }
-        };
-        Uuid::new_v7(timestamp)
-    }
-}
-
-fn nanoseconds(ms: u64) -> u32 {
-    u32::try_from(ms).unwrap_or(0) * 1_000_000
 }
 
 /// Every place where an id is wanted, with the key.
@@ -250,76 +235,6 @@ fn fill(batch: &mut RowBatch, slot: usize, id: Uuid) {
 }
 
 impl Target {
-    /// Ids of all keys, minting the new ones; the rows' slots are filled.
-    pub(crate) async fn resolve_or_mint(
-        &self,
-        connection: &mut PgConnection,
-        batches: &mut [RowBatch],
-        others: &[Entry],
-    ) -> Result<Resolved, Error> {
-        let mut resolved = Resolved::default();
-        let misses = self.keys.look_in_cache(batches, others, &mut resolved);
-        for chunk in misses.chunks(CHUNK) {
-            let minted = self.mint_chunk(connection, chunk).await?;
-            for (miss, minted) in chunk.iter().zip(minted) {
-                for place in &miss.places {
-                    resolved.set(*place, minted, batches);
-                }
-                let (entity, key) = &miss.entry;
-                resolved.fresh.push((*entity, key.clone(), minted.0));
-            }
-        }
-        Ok(resolved)
-    }
-
-    async fn mint_chunk(
-        &self,
-        connection: &mut PgConnection,
-        chunk: &[Miss],
-    ) -> Result<Vec<Minted>, Error> {
-        let mut ids: Vec<Minted> =
-            chunk.iter().map(|miss| (self.keys.mint(miss.created_at_ms), true)).collect();
-        let (entities, keys) = self.columns(chunk.iter().map(|miss| &miss.entry))?;
-        if chunk.len() >= COPY_KEYS_MIN && self.keys.hope.is_high() {
-            let rows = entities.iter().zip(&keys).zip(&ids);
-            let rows = rows.map(|((entity, key), (id, _))| (*entity, *key, *id));
-            let copied = copy::keys(connection, rows).await?;
-            self.keys.hope.copied(copied);
-            if copied {
-                return Ok(ids);
-            }
-        }
-        let proposed: Vec<Uuid> = ids.iter().map(|(id, _)| *id).collect();
-        // Nearly always most of them are new (known ones are in the cache), so the insert comes
-        // first: looking first would cost a third more. Ids are new, so only (entity, key) can
-        // conflict.
-        let minted: Option<Vec<Uuid>> = sqlx::query(
-            "with minted as (
-               insert into ficus.key_map (entity, key, id)
-               select * from unnest($1::int2[], $2::bytea[], $3::uuid[])
-               on conflict (entity, key) do nothing returning id)
-             select array_agg(id), set_config('synchronous_commit', 'off', true) from minted",
-        )
-        .bind(&entities)
-        .bind(&keys)
-        .bind(&proposed)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(Error::postgres("minting keys"))?
-        .get(0);
-        let minted = minted.unwrap_or_default();
-        if minted.len() == ids.len() {
-            self.keys.hope.all_were_new();
-        } else {
-            let minted: HashSet<Uuid> = minted.into_iter().collect();
-            let rest: Vec<_> = (entities.into_iter().zip(keys).zip(&mut ids))
-                .filter(|(_, (id, _))| !minted.contains(id))
-                .collect();
-            reread(connection, rest).await?;
-        }
-        Ok(ids)
-    }
-
     fn columns<'a>(
         &self,
         entries: impl Iterator<Item = &'a Entry>,
@@ -424,25 +339,6 @@ impl Target {
         }
         Ok(keys)
     }
-}
-
-/// The ids of keys that others have minted: the insert has waited for whoever was at one.
-async fn reread(
-    connection: &mut PgConnection,
-    rest: Vec<((i16, &[u8]), &mut Minted)>,
-) -> Result<(), Error> {
-    let (wanted, mut ids): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
-    let (entities, keys): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
-    let found = known(connection, &entities, &keys).await?;
-    if found.len() != ids.len() {
-        return Err(Error::Corrupt { what: "ficus.key_map (a minted key is gone)".to_owned() });
-    }
-    for (n, id) in found {
-        if let Some(slot) = ids.get_mut(n) {
-            **slot = (id, false);
-        }
-    }
-    Ok(())
 }
 
 async fn known(

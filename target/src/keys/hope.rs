@@ -1,41 +1,39 @@
 //! Whether new keys are worth a COPY.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 /// Inserts between two tries of a COPY, at most.
 const WAIT_MAX: u32 = 256;
 
-/// Whether a batch's keys are worth a COPY, which costs half of what an insert does that looks for
-/// conflicts, and is for nothing when there is one. After each refusal it takes twice as many
+/// Whether an entity's new keys are worth a COPY, which costs half of what an insert does that looks
+/// for conflicts, and is for nothing when there is one. After each refusal it takes twice as many
 /// inserts in a row without a conflict before the next try.
+///
+/// Each entity has its own: a copy's own keys are new, while those of the parents that its rows name
+/// have often been met by another reader.
 #[derive(Default)]
 pub(super) struct Hope {
     /// Inserts until the next try.
-    wait: AtomicU32,
+    wait: u32,
     /// What the next refusal will cost.
-    penalty: AtomicU32,
+    penalty: u32,
 }
 
 impl Hope {
     pub(super) fn is_high(&self) -> bool {
-        self.wait.load(Ordering::Relaxed) == 0
+        self.wait == 0
     }
 
     /// An insert met no known key.
-    pub(super) fn all_were_new(&self) {
-        let wait = self.wait.load(Ordering::Relaxed);
-        self.wait.store(wait.saturating_sub(1), Ordering::Relaxed);
+    pub(super) fn all_were_new(&mut self) {
+        self.wait = self.wait.saturating_sub(1);
     }
 
     /// How a COPY ended.
-    pub(super) fn copied(&self, done: bool) {
-        let penalty = self.penalty.load(Ordering::Relaxed);
+    pub(super) fn copied(&mut self, done: bool) {
         if done {
-            self.penalty.store(penalty / 2, Ordering::Relaxed);
+            self.penalty /= 2;
         } else {
-            let penalty = (penalty * 2).clamp(1, WAIT_MAX);
-            self.penalty.store(penalty, Ordering::Relaxed);
-            self.wait.store(penalty, Ordering::Relaxed);
+            self.penalty = (self.penalty * 2).clamp(1, WAIT_MAX);
+            self.wait = self.penalty;
         }
     }
 }
@@ -46,7 +44,7 @@ mod tests {
 
     #[test]
     fn each_refused_copy_makes_the_next_try_rarer() {
-        let hope = Hope::default();
+        let mut hope = Hope::default();
         assert!(hope.is_high(), "the first one is tried");
         for waits in [1, 2, 4, 8] {
             hope.copied(false);
