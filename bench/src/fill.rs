@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use backfill::{Job, Scope, Selection, Settings, Silent};
 use sandbox::legacy::Values;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(crate) async fn measure(place: &Place, args: &Args) -> anyhow::Result<Vec<Fi
         let rows = args.rows();
         let side = LegacySide::start(place, subject.table, (0..rows).map(subject.row)).await?;
         for readers in [1, 2, 4] {
-            figures.extend(one(place, args, subject, (&side, readers)).await?);
+            figures.extend(Box::pin(one(place, args, subject, (&side, readers))).await?);
         }
         side.stop().await;
     }
@@ -54,10 +54,11 @@ async fn one(
     args: &Args,
     subject: &Subject,
     (side, readers): (&LegacySide, u16),
-) -> anyhow::Result<[Figure; 2]> {
+) -> anyhow::Result<[Figure; 3]> {
     let table = subject.table;
     let name = |what: &str| format!("{table}, {readers} reader(s), {what}");
     let mut empty = Figure::new("backfill", name("into an empty table"), "rows");
+    let mut late = Figure::new("backfill", name("its indexes afterwards"), "rows");
     let mut full = Figure::new("backfill", name("every row newer"), "rows");
     let mut read = Vec::new();
     let (mut copied, mut both) = (0.0, Vec::new());
@@ -75,6 +76,11 @@ async fn one(
         let (rate, cost) = copy(place, &spot, side, (subject, readers, args.rows())).await?;
         full.add(rate, cost);
         place.leave(spot).await?;
+        let spot = place.spot().await?;
+        let (rate, cost) =
+            copy_before_indexes(place, &spot, side, (subject, readers, args.rows())).await?;
+        late.add(rate, cost);
+        place.leave(spot).await?;
         read.push(side.scan(place, table, readers.into()).await?.0);
     }
     let limits = |figure: Figure| {
@@ -87,7 +93,7 @@ async fn one(
         Some(floor) => empty.floor(floor),
         None => empty,
     };
-    Ok([limits(empty), limits(full)])
+    Ok([limits(empty), limits(late), limits(full)])
 }
 
 /// Copies the table once; again if it has been copied.
@@ -99,6 +105,24 @@ async fn copy(
 ) -> anyhow::Result<(f64, Cost)> {
     let meter = place.meter();
     fill(place, spot, side, (subject.entity, readers, rows)).await?;
+    Ok(meter.stop(rows))
+}
+
+/// Copies the table once, without its secondary indexes, and builds them: `--defer-indexes`.
+async fn copy_before_indexes(
+    place: &Place,
+    spot: &Spot,
+    side: &LegacySide,
+    (subject, readers, rows): (&Subject, u16, u64),
+) -> anyhow::Result<(f64, Cost)> {
+    let entity = place.plan.entities.iter().find(|entity| entity.name == subject.entity);
+    let entity = entity.context("the mapping does not name it")?.id;
+    let meter = place.meter();
+    let deferred = spot.target.defer_indexes(&spot.admin, &[entity]).await?;
+    fill(place, spot, side, (subject.entity, readers, rows)).await?;
+    for index in &deferred {
+        spot.target.build_index(&spot.admin, index).await?;
+    }
     Ok(meter.stop(rows))
 }
 
