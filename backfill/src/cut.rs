@@ -11,12 +11,17 @@ use mapping::plan::{TableId, TablePlan, TableRole};
 use target::{chunk::ChunkPlan, hook};
 
 use crate::{
-    Error, copy,
+    Error, Settings, copy,
     error::Disposition,
     key,
     patience::Patience,
     shared::{Known, Shared},
 };
+
+/// Chunks for each reader: so that none is idle while the last ones work.
+const CHUNKS_PER_READER: u64 = 4;
+/// Fewer rows are a chunk of their own only where they are asked for.
+const CHUNK_ROWS_MIN: u64 = 10_000;
 
 /// Sees to it that every table has its chunks. A table that can't be cut is given up.
 pub(crate) async fn plan_tables(
@@ -111,10 +116,10 @@ async fn plan_table(
         shared.planned(table, rows_estimate, known);
         return Ok(());
     }
+    let chunk_rows = chunk_rows(&shared.settings, rows);
     let cuts = match table.role {
-        TableRole::Entities(_) if rows > shared.settings.chunk_rows => {
-            let split =
-                session.split_where(table, shared.condition.as_ref(), shared.settings.chunk_rows);
+        TableRole::Entities(_) if rows > chunk_rows => {
+            let split = session.split_where(table, shared.condition.as_ref(), chunk_rows);
             split.await.map_err(Error::reading(table))?
         }
         // A small table is one chunk. So is the dictionary of type names, which is read whole.
@@ -133,6 +138,13 @@ async fn plan_table(
     let chunks_total = u64::try_from(chunks.len()).unwrap_or(u64::MAX);
     shared.planned(table, rows_estimate, Known { chunks_total, ..Known::default() });
     Ok(())
+}
+
+/// Rows of a chunk of a table of so many: fewer than asked for where the readers would not all have
+/// something to do.
+fn chunk_rows(settings: &Settings, rows: u64) -> u64 {
+    let share = rows / (u64::from(settings.readers.max(1)) * CHUNKS_PER_READER);
+    settings.chunk_rows.min(share.max(CHUNK_ROWS_MIN))
 }
 
 /// Chunks that meet at the cuts. A cut that can't be sent back to the server is left out.
@@ -187,6 +199,18 @@ mod tests {
                 prop_assert_eq!(chunks.iter().filter(|chunk| is_inside(chunk, value)).count(), 1);
             }
         }
+    }
+
+    #[test]
+    fn every_reader_has_something_to_do() {
+        let of = |readers, chunk_rows, rows| {
+            let settings = Settings { readers, chunk_rows, ..Settings::default() };
+            super::chunk_rows(&settings, rows)
+        };
+        assert_eq!(of(4, 100_000, 300_000), 18_750, "sixteen chunks");
+        assert_eq!(of(4, 100_000, 50_000), 10_000, "five, because they would be too small");
+        assert_eq!(of(4, 100_000, 10_000_000), 100_000, "as asked for");
+        assert_eq!(of(4, 500, 50_000), 500, "as asked for, however small");
     }
 
     #[test]

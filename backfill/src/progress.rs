@@ -35,6 +35,11 @@ pub enum Event<'a> {
         /// All its chunks.
         chunks_total: u64,
     },
+    /// A chunk is begun.
+    Reading {
+        /// The table.
+        table: &'a LegacyTable,
+    },
     /// A batch was committed.
     Committed {
         /// The table.

@@ -12,8 +12,9 @@ use crate::{Error, window::Window};
 pub struct Settings {
     /// Readers of the legacy server at a time, each with its own connection.
     pub readers: u16,
-    /// Rows in a chunk, about: what is planned, claimed and counted at a time. After a crash a
-    /// chunk goes on where it was, so this is not what is lost.
+    /// Rows in a chunk at most, about: what is planned, claimed and counted at a time. Smaller tables
+    /// have smaller ones, so that every reader has some. After a crash a chunk goes on where it was,
+    /// so this is not what is lost.
     pub chunk_rows: u64,
     /// Rows in a transaction at most.
     pub batch_rows_max: usize,

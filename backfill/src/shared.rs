@@ -142,6 +142,11 @@ impl Shared {
         self.progress.event(Event::Warning { text });
     }
 
+    /// Notes a chunk's beginning.
+    pub(crate) fn reading(&self, table: &TablePlan) {
+        self.progress.event(Event::Reading { table: &table.table });
+    }
+
     /// Notes what a transaction did.
     pub(crate) fn committed(&self, table: &TablePlan, rows: u64, applied: &Applied) {
         self.limit.grow();

@@ -96,6 +96,7 @@ impl Reader {
     async fn copy(&mut self, mut claim: ChunkClaim) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let table = shared.table(claim.plan.table)?;
+        shared.reading(table);
         let mut patience = Patience::new(&shared.settings);
         // Set by a time limit: what the next statement leaves is a chunk of its own.
         let mut split = false;

@@ -133,11 +133,8 @@ pub(crate) async fn fill(
     side: &LegacySide,
     (entity, readers, rows): (&str, u16, u64),
 ) -> anyhow::Result<()> {
-    let usual = Settings::default();
-    // Small tables in chunks too, so that every reader has something to do.
-    let chunk_rows = usual.chunk_rows.min(rows.div_ceil(u64::from(readers) * 2));
     let report = backfill::run(Job {
-        settings: Settings { readers, chunk_rows, restart: true, ..usual },
+        settings: Settings { readers, restart: true, ..Settings::default() },
         legacy: side.settings.clone(),
         target: Arc::clone(&spot.target),
         plan: Arc::clone(&place.plan),

@@ -168,7 +168,7 @@ const MOVING: &[Key] = &[
         "backfill.chunk_rows",
         Kind::Number(100, 100_000_000),
         Some("100000"),
-        "rows in a chunk, about",
+        "rows in a chunk at most, about; smaller tables have smaller ones",
     ),
     key("backfill.batch_rows", Kind::Number(1, 1_000_000), Some("10000"), "rows in a transaction"),
     key(

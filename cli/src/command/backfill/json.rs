@@ -35,6 +35,7 @@ fn told(event: &Event<'_>) -> Value {
             "event": "planned", "table": table.to_string(), "rowsEstimate": rows_estimate,
             "rowsBefore": rows_before, "chunksDone": chunks_done, "chunksTotal": chunks_total,
         }),
+        Event::Reading { table } => json!({ "event": "reading", "table": table.to_string() }),
         Event::Committed { table, rows, quarantined } => json!({
             "event": "committed", "table": table.to_string(), "rows": rows,
             "quarantined": quarantined,

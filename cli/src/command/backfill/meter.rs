@@ -27,7 +27,7 @@ pub(super) struct Table {
     pub(super) retries: u64,
     pub(super) chunks_done: u64,
     pub(super) chunks_total: u64,
-    /// When the first rows came.
+    /// When its first chunk was begun.
     began: Option<Instant>,
 }
 
@@ -120,8 +120,10 @@ impl Meter {
         }
         let table = tables.get_mut(&name)?;
         match event {
-            Event::Committed { rows, quarantined, .. } => {
+            Event::Reading { .. } => {
                 table.began.get_or_insert_with(Instant::now);
+            }
+            Event::Committed { rows, quarantined, .. } => {
                 table.rows += rows;
                 table.quarantined += quarantined;
             }
@@ -141,6 +143,7 @@ impl Meter {
 fn table_of(event: &Event<'_>) -> Option<String> {
     match event {
         Event::Planned { table, .. }
+        | Event::Reading { table }
         | Event::Committed { table, .. }
         | Event::ChunkDone { table, .. }
         | Event::ChunkSplit { table, .. }
@@ -168,11 +171,14 @@ mod tests {
             chunks_total: 4,
         };
         meter.take(&planned(2000));
+        meter.take(&Event::Reading { table });
+        std::thread::sleep(Duration::from_millis(20));
         let pause = Duration::ZERO;
         meter.take(&Event::Retrying { table, attempt: 1, pause, reason: "" });
         let (name, mut shown) = meter
             .take(&Event::Committed { table, rows: 1000, quarantined: 2 })
             .expect("a table that is planned");
+        assert!(shown.rate() < 100_000, "what the first batch took is counted: {}", shown.rate());
         shown.began = Instant::now().checked_sub(Duration::from_secs(15));
         assert_eq!(
             shown.line(&name),
