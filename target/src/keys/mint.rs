@@ -26,20 +26,32 @@ impl Target {
     ) -> Result<Resolved, Error> {
         let mut resolved = Resolved::default();
         let misses = self.keys.look_in_cache(batches, others, &mut resolved);
-        let mut rest: Vec<&Miss> = Vec::new();
+        let (mut likely, mut unsure): (Vec<&Miss>, Vec<&Miss>) = Default::default();
         for of_entity in misses.chunk_by(|a, b| a.entry.0 == b.entry.0) {
             for part in of_entity.chunks(CHUNK) {
-                match self.copy_keys(connection, part).await? {
-                    Some(ids) => {
-                        for (miss, id) in part.iter().zip(ids) {
-                            resolved.settle(miss, (id, true), batches);
-                        }
+                if let Some(ids) = self.copy_keys(connection, part).await? {
+                    for (miss, id) in part.iter().zip(ids) {
+                        resolved.settle(miss, (id, true), batches);
                     }
-                    None => rest.extend(part),
+                } else if self.keys.expects_known(part) {
+                    likely.extend(part);
+                } else {
+                    unsure.extend(part);
                 }
             }
         }
-        for part in rest.chunks(CHUNK) {
+        for part in likely.chunks(CHUNK) {
+            let found = self.find_keys(connection, part).await?;
+            for (miss, id) in part.iter().zip(found) {
+                match id {
+                    Some(id) => resolved.settle(miss, (id, false), batches),
+                    None => unsure.push(miss),
+                }
+            }
+        }
+        // As all writers sort.
+        unsure.sort_unstable_by(|a, b| a.entry.cmp(&b.entry));
+        for part in unsure.chunks(CHUNK) {
             let minted = self.insert_keys(connection, part).await?;
             for (miss, minted) in part.iter().zip(minted) {
                 resolved.settle(miss, minted, batches);
@@ -68,6 +80,23 @@ impl Target {
         Ok(copied.then_some(ids))
     }
 
+    /// The ids of those keys that are known.
+    async fn find_keys(
+        &self,
+        connection: &mut PgConnection,
+        misses: &[&Miss],
+    ) -> Result<Vec<Option<Uuid>>, Error> {
+        let (entities, keys) = self.columns(misses.iter().map(|miss| &miss.entry))?;
+        let mut ids = vec![None; misses.len()];
+        for (n, id) in known(connection, &entities, &keys).await? {
+            if let Some(slot) = ids.get_mut(n) {
+                *slot = Some(id);
+            }
+        }
+        self.keys.met(misses.iter().zip(&ids).map(|(miss, id)| (miss.entry.0, id.is_some())));
+        Ok(ids)
+    }
+
     /// The ids of keys of which some may be known.
     async fn insert_keys(
         &self,
@@ -78,9 +107,8 @@ impl Target {
             misses.iter().map(|miss| (self.keys.mint(miss.created_at_ms), true)).collect();
         let (entities, keys) = self.columns(misses.iter().map(|miss| &miss.entry))?;
         let proposed: Vec<Uuid> = ids.iter().map(|(id, _)| *id).collect();
-        // Nearly always most of them are new (known ones are in the cache), so the insert comes
-        // first: looking first would cost a third more. Ids are new, so only (entity, key) can
-        // conflict.
+        // Most of them are new, as far as one knows: to look first would cost a third more. Ids are
+        // new, so only (entity, key) can conflict.
         let minted: Option<Vec<Uuid>> = sqlx::query(
             "with minted as (
                insert into ficus.key_map (entity, key, id)
@@ -100,12 +128,7 @@ impl Target {
             let minted: HashSet<Uuid> = minted.into_iter().collect();
             ids.iter_mut().for_each(|(id, is_new)| *is_new = minted.contains(id));
         }
-        let outcomes: Vec<_> = misses.iter().zip(&ids).map(|(m, id)| (m.entry.0, id.1)).collect();
-        for of_entity in outcomes.chunk_by(|a, b| a.0 == b.0) {
-            if let Some((entity, _)) = of_entity.first().filter(|_| of_entity.iter().all(|o| o.1)) {
-                self.keys.learn(*entity, Hope::all_were_new);
-            }
-        }
+        self.keys.met(misses.iter().zip(&ids).map(|(miss, id)| (miss.entry.0, !id.1)));
         let rest: Vec<_> = (entities.into_iter().zip(keys).zip(&mut ids))
             .filter(|(_, (_, is_new))| !is_new)
             .collect();
@@ -121,6 +144,22 @@ impl Keys {
     fn learn<T>(&self, entity: EntityId, make: impl FnOnce(&mut Hope) -> T) -> T {
         let mut hopes = self.hopes.lock().unwrap_or_else(PoisonError::into_inner);
         make(hopes.entry(entity).or_default())
+    }
+
+    /// Whether an entity's keys are looked for before any is inserted.
+    fn expects_known(&self, misses: &[Miss]) -> bool {
+        misses.first().is_some_and(|miss| self.learn(miss.entry.0, |hope| hope.are_known()))
+    }
+
+    /// Notes which keys were known; those of one entity are together.
+    fn met(&self, keys: impl Iterator<Item = (EntityId, bool)>) {
+        let keys: Vec<_> = keys.collect();
+        for of_entity in keys.chunk_by(|a, b| a.0 == b.0) {
+            if let Some((entity, _)) = of_entity.first() {
+                let known = of_entity.iter().filter(|(_, is_known)| *is_known).count();
+                self.learn(*entity, |hope| hope.met(known, of_entity.len()));
+            }
+        }
     }
 
     /// A new id. Its time part is the row's creation time where the mapping names it, so that id

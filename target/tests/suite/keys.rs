@@ -200,7 +200,7 @@ async fn a_batchs_new_keys_are_one_statement_for_each_entity_and_its_known_ones_
 }
 
 /// The keys of a table that is copied are new; those of the parents that it names another reader has
-/// met. That these can't be copied must not make those slow.
+/// met. That these can't be copied must not make those slow, and after the first ones they are looked for.
 #[tokio::test]
 async fn known_parents_do_not_keep_new_keys_from_being_copied() {
     let lab = Lab::new().await;
@@ -212,7 +212,7 @@ async fn known_parents_do_not_keep_new_keys_from_being_copied() {
     for first in [0, 1_000, 2_000, 3_000] {
         contracts_of(&lab, &format!("N{first}-"), (1_000, first), 10).apply(&other).await;
     }
-    assert_eq!(minting(&lab).await, "4 4");
+    assert_eq!(minting(&lab).await, "4 1");
     assert_eq!(lab.text("select count(distinct tenant_id)::text from contracts").await, "4000");
 }
 
