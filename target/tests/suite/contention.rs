@@ -131,6 +131,12 @@ async fn f39_a_lock_time_out_is_tried_again_and_then_told() {
     assert_eq!(lab.contracts().await, ["A|100|x|live|1"]);
 }
 
+/// The engine by a login that is not its role.
+fn engine(url: String) -> Settings {
+    let (url, role) = (SecretString::from(url), Role::Engine);
+    Settings { url, role, set_role: true, max_connections: 1 }
+}
+
 /// A login that may not be the engine is told so at once, not after the pool's half a minute.
 #[tokio::test]
 async fn who_may_not_take_the_role_is_told_at_once() {
@@ -140,14 +146,8 @@ async fn who_may_not_take_the_role_is_told_at_once() {
     sqlx::raw_sql(AssertSqlSafe(make)).execute(&lab.admin).await.expect("a role");
     let url =
         lab.url.expose_secret().replace("postgres://postgres@", &format!("postgres://{login}@"));
-    let settings = Settings {
-        url: SecretString::from(url),
-        role: Role::Engine,
-        set_role: true,
-        max_connections: 1,
-    };
     let began = std::time::Instant::now();
-    let error = target::connect(&settings).await.expect_err("it may not");
+    let error = target::connect(&engine(url)).await.expect_err("it may not");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(error.sqlstate(), Some("42501"), "{error}");
     assert!(error.hint().contains("grant"), "{}", error.hint());
@@ -198,13 +198,7 @@ async fn f41_the_last_connection_is_waited_for() {
     }
 
     // Whoever starts now is told at once.
-    let settings = Settings {
-        url: SecretString::from(url),
-        role: Role::Engine,
-        set_role: true,
-        max_connections: 1,
-    };
-    let error = target::connect(&settings).await.expect_err("there is none left");
+    let error = target::connect(&engine(url)).await.expect_err("there is none left");
     assert_eq!(error.sqlstate(), Some("53300"), "{error}");
     assert_eq!(error.disposition(), Disposition::Retry);
     assert!(error.hint().contains("connections"), "{}", error.hint());
