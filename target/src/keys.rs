@@ -269,13 +269,7 @@ impl Target {
         let mut all = Vec::with_capacity(wanted.len());
         for chunk in wanted.chunks(CHUNK) {
             let (entities, keys) = self.columns(chunk.iter())?;
-            let start = all.len();
-            all.resize(start + chunk.len(), None);
-            for (n, id) in known(connection, &entities, &keys).await? {
-                if let Some(slot) = all.get_mut(start + n) {
-                    *slot = Some(id);
-                }
-            }
+            all.extend(known(connection, &entities, &keys).await?);
         }
         Ok(all)
     }
@@ -341,11 +335,12 @@ impl Target {
     }
 }
 
+/// The ids of keys, in their order; `None` for those that were never minted.
 async fn known(
     connection: &mut PgConnection,
     entities: &[i16],
     keys: &[&[u8]],
-) -> Result<Vec<(usize, Uuid)>, Error> {
+) -> Result<Vec<Option<Uuid>>, Error> {
     let rows = sqlx::query(
         "select n, id from (
            select w.n, (select k.id from ficus.key_map k
@@ -358,13 +353,14 @@ async fn known(
     .fetch_all(connection)
     .await
     .map_err(Error::postgres("looking up keys"))?;
-    rows.into_iter()
-        .map(|row| {
-            let n = usize::try_from(row.get::<i64, _>("n") - 1)
-                .map_err(|_| Error::Corrupt { what: "an ordinal".to_owned() })?;
-            Ok((n, row.get("id")))
-        })
-        .collect()
+    let mut ids = vec![None; keys.len()];
+    for row in rows {
+        let n = usize::try_from(row.get::<i64, _>("n") - 1);
+        let slot = n.ok().and_then(|n| ids.get_mut(n));
+        let slot = slot.ok_or_else(|| Error::Corrupt { what: "an ordinal".to_owned() })?;
+        *slot = Some(row.get("id"));
+    }
+    Ok(ids)
 }
 
 #[cfg(test)]

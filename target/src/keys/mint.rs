@@ -87,12 +87,7 @@ impl Target {
         misses: &[&Miss],
     ) -> Result<Vec<Option<Uuid>>, Error> {
         let (entities, keys) = self.columns(misses.iter().map(|miss| &miss.entry))?;
-        let mut ids = vec![None; misses.len()];
-        for (n, id) in known(connection, &entities, &keys).await? {
-            if let Some(slot) = ids.get_mut(n) {
-                *slot = Some(id);
-            }
-        }
+        let ids = known(connection, &entities, &keys).await?;
         self.keys.met(misses.iter().zip(&ids).map(|(miss, id)| (miss.entry.0, id.is_some())));
         Ok(ids)
     }
@@ -190,16 +185,11 @@ async fn reread(
     connection: &mut PgConnection,
     rest: Vec<((i16, &[u8]), &mut Minted)>,
 ) -> Result<(), Error> {
-    let (wanted, mut ids): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+    let (wanted, ids): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let (entities, keys): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
-    let found = known(connection, &entities, &keys).await?;
-    if found.len() != ids.len() {
-        return Err(Error::Corrupt { what: "ficus.key_map (a minted key is gone)".to_owned() });
-    }
-    for (n, id) in found {
-        if let Some(slot) = ids.get_mut(n) {
-            **slot = (id, false);
-        }
+    let gone = || Error::Corrupt { what: "ficus.key_map (a minted key is gone)".to_owned() };
+    for (slot, id) in ids.into_iter().zip(known(connection, &entities, &keys).await?) {
+        *slot = (id.ok_or_else(gone)?, false);
     }
     Ok(())
 }
