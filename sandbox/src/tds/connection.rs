@@ -244,7 +244,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                             self.pause(delay).await?;
                         }
                     }
-                    match self.send_rows(*cursor, &request.text).await? {
+                    let losing = self.shared.faults.take_losing(&request.text);
+                    match self.send_rows(*cursor, losing).await? {
                         Ok(rows) => Some(rows),
                         Err(error) => return Ok((Some(error), None)),
                     }
@@ -271,11 +272,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok((None, None))
     }
 
-    /// Sends a result as the client takes it. Returns the number of rows, or what broke it off.
+    /// Sends a result as the client takes it, without its first row when that is to be lost. Returns the
+    /// number of rows, or what broke it off.
     async fn send_rows(
         &mut self,
         mut cursor: Cursor,
-        text: &str,
+        losing: bool,
     ) -> io::Result<Result<u64, SqlError>> {
         let range = cursor.range_left();
         token::columns(&mut self.payload, &cursor.columns);
@@ -301,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(Ok(sent));
             }
             let lost = range.is_some() && self.shared.faults.take_loss(sent);
-            if lost || self.shared.faults.take_losing(text) {
+            if lost || (losing && sent == 0) {
                 self.payload.truncate(before);
             }
             sent += 1;
